@@ -1,0 +1,2 @@
+//! The EdgeRelay relay.
+fn main() {}
