@@ -1,0 +1,5 @@
+//! The EdgeRelay relay daemon: sockets and workers around the TURN core, and what runs them.
+
+pub mod net;
+pub mod tls;
+pub mod worker;

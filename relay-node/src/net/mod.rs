@@ -1,0 +1,1 @@
+//! Sockets: batched UDP, options, errors and readiness behind small safe interfaces.

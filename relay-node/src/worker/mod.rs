@@ -1,0 +1,1 @@
+//! Workers: one thread for each core, each a relay of its own.
