@@ -1,1 +1,33 @@
-//! End-to-end harness.
+//! EdgeRelay against real clients, in network namespaces.
+//!
+//! Every scenario builds a [`Network`]: a router and four parties, each in a namespace with an
+//! IPv4 and an IPv6 address of its own. The built binary runs as a [`Relay`] in one of them; clients
+//! that we did not write run in the others. What a scenario starts or makes is gone when its value is
+//! dropped, also when the test fails; what a killed run left is swept away by the next one.
+//!
+//! The tests in `tests/` need root (for namespaces) and the Debian packages that `e2e/test` installs.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test harness: a step that fails is a test that fails, at the place where it failed"
+)]
+
+pub mod aioice;
+pub mod await_condition;
+pub mod browser;
+pub mod certificate;
+pub mod coturn;
+pub mod credential;
+pub mod namespace;
+pub mod network;
+pub mod process;
+pub mod signalling;
+pub mod transport;
+
+pub use await_condition::{eventually, eventually_true, within};
+pub use namespace::Namespace;
+pub use network::{Network, Party};
+pub use process::Process;

@@ -1,0 +1,93 @@
+//! Agents of aioice, an ICE library in Python, in a virtual environment of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::credential::Credential;
+use crate::network::Party;
+use crate::process::Process;
+use crate::transport::Transport;
+use std::net::SocketAddr;
+
+const VERSION: &str = "aioice==0.13.0";
+const SCRIPT: &str = include_str!("../clients/aioice_agent.py");
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// One agent, limited to its relayed candidate.
+#[derive(Debug)]
+pub struct Agent {
+    process: Process,
+    local: String,
+}
+
+impl Agent {
+    /// Starts an agent and waits until it has gathered its candidate.
+    pub fn start(
+        controlling: bool,
+        from: &Party,
+        relay: SocketAddr,
+        transport: Transport,
+        credential: &Credential,
+        authority: &Path,
+    ) -> Self {
+        let role = if controlling { "controlling" } else { "controlled" };
+        let transport = match transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+        };
+        let mut command = from.namespace.command(&environment().to_string_lossy());
+        command.args(["-c", SCRIPT, role, &relay.ip().to_string(), &relay.port().to_string(), transport]);
+        command.arg(&credential.username).env("SSL_CERT_FILE", authority);
+        let mut process = Process::start(&format!("aioice, {role}"), command);
+        process.write_line(&credential.password);
+        let local = process.line("LOCAL ", DEADLINE);
+        Self { process, local }
+    }
+
+    /// What the other agent must know, as JSON.
+    pub fn description(&self) -> &str {
+        &self.local
+    }
+
+    /// Tells the agent about the other one.
+    pub fn meet(&mut self, other: &str) {
+        self.process.write_line(other);
+    }
+
+    /// Waits until it has passed its messages; returns how many.
+    pub fn passed(&mut self) -> u32 {
+        self.process.line("DONE ", DEADLINE).parse().expect("the agent prints a number")
+    }
+
+    /// Lets the agent go and waits for its end.
+    pub fn leave(mut self) {
+        self.process.write_line("");
+        let (status, output) = self.process.finish(DEADLINE);
+        assert!(status.success(), "aioice: {output}");
+    }
+}
+
+/// The interpreter of the environment that has aioice, made at the first call of a machine.
+fn environment() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("edgerelay-e2e-{}", VERSION.replace("==", "-")));
+        let python = folder.join("bin/python");
+        let ready = folder.join("ready");
+        if !ready.exists() {
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", VERSION]));
+            fs::write(&ready, VERSION).expect("the environment is writable");
+        }
+        python
+    })
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

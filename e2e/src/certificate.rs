@@ -1,0 +1,64 @@
+//! A certificate authority of the test's own, and a certificate for the relay's addresses.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"];
+
+/// An authority with one server certificate, in files that go with the value.
+#[derive(Debug)]
+pub struct Certificate {
+    folder: TempDir,
+}
+
+impl Certificate {
+    /// Issues a certificate that names `addresses`.
+    pub fn for_addresses(addresses: &[IpAddr]) -> Self {
+        let certificate = Self { folder: TempDir::with_prefix("edgerelay-ca-").expect("a temporary folder") };
+        let folder = certificate.folder.path();
+        let subject = ["-x509", "-days", "2", "-subj", "/CN=EdgeRelay test authority"];
+        openssl(folder, &[&subject, &["-keyout", "ca.key", "-out", "ca.pem"]]);
+        certificate.issue(addresses);
+        certificate
+    }
+
+    /// Issues a new certificate under the same authority, over the files of the old one.
+    pub fn issue(&self, addresses: &[IpAddr]) {
+        let names: Vec<String> = addresses.iter().map(|address| format!("IP:{address}")).collect();
+        let names = format!("subjectAltName={}", names.join(","));
+        let signer = ["-x509", "-days", "2", "-subj", "/CN=relay", "-CA", "ca.pem", "-CAkey", "ca.key"];
+        let extensions = ["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"];
+        let usage = ["-addext", "extendedKeyUsage=serverAuth"];
+        let files = ["-keyout", "relay.key", "-out", "relay.pem"];
+        openssl(self.folder.path(), &[&signer, &extensions, &usage, &files]);
+    }
+
+    /// The authority's certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The server's certificate chain.
+    pub fn chain(&self) -> PathBuf {
+        self.folder.path().join("relay.pem")
+    }
+
+    /// The server's private key.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("relay.key")
+    }
+}
+
+fn openssl(folder: &Path, arguments: &[&[&str]]) {
+    let output = Command::new("openssl")
+        .arg("req")
+        .args(KEY)
+        .args(arguments.concat())
+        .current_dir(folder)
+        .output()
+        .expect("openssl is installed by e2e/test");
+    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+}
