@@ -1,1 +1,18 @@
-//! Sockets: batched UDP, options, errors and readiness behind small safe interfaces.
+//! Sockets: batched UDP, options, errors and readiness, each behind a small safe interface.
+//!
+//! The only place of this package with `unsafe` code: the system calls that no well-kept crate wraps.
+
+pub mod affinity;
+pub mod control;
+pub mod descriptors;
+pub mod icmp;
+pub mod memory;
+pub mod name;
+pub mod option;
+pub mod poll;
+pub mod receive;
+pub mod send;
+pub mod steering;
+pub mod tcp;
+pub mod udp;
+pub mod wake;

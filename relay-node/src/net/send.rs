@@ -1,0 +1,345 @@
+//! Batches of datagrams to send (`sendmmsg`), grouped by socket.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::control::Control;
+use super::memory::{Packet, PacketMemory, Table};
+use super::name::SocketName;
+use super::udp;
+
+/// A datagram that waits for the end of the round.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// The caller's number for the socket that it leaves from.
+    pub socket: u32,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// The local address that it leaves from, where the socket is bound to none.
+    pub from: Option<IpAddr>,
+    /// What it carries.
+    pub packet: Packet,
+    /// Whether routers must not fragment it.
+    pub dont_fragment: bool,
+}
+
+/// What became of the datagrams of a flush.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Taken by the kernel.
+    pub sent: u64,
+    /// Dropped since the socket's buffer is full.
+    pub blocked: u64,
+    /// Refused by the kernel: no route, too long, a socket that is gone.
+    pub refused: u64,
+    /// System calls that it took.
+    pub calls: u64,
+}
+
+/// Most datagrams that the kernel cuts from one buffer (UDP_MAX_SEGMENTS of older kernels).
+const MAX_SEGMENTS: usize = 64;
+/// Most bytes of such a buffer: an IPv6 packet's payload less a UDP header.
+const MAX_SEGMENTED: usize = 65_535 - 40 - 8;
+
+/// Datagrams that leave together.
+pub struct SendBatch {
+    queue: Vec<Datagram>,
+    // Keys `socket << 32 | place in queue`, sorted: groups by socket, each in order of arrival.
+    order: Vec<u64>,
+    names: Table<SocketName>,
+    controls: Table<Control>,
+    pieces: Table<libc::iovec>,
+    headers: Table<libc::mmsghdr>,
+    // How many datagrams each header carries.
+    carried: Vec<u32>,
+    segmentation: bool,
+}
+
+impl SendBatch {
+    /// A batch of at most `capacity` datagrams. `segmentation`: let the kernel cut runs of datagrams
+    /// of one size to one address from one buffer (UDP_SEGMENT), as long as it is willing to.
+    pub fn new(capacity: usize, segmentation: bool) -> Self {
+        Self {
+            queue: Vec::with_capacity(capacity),
+            order: Vec::with_capacity(capacity),
+            names: Table::new(vec![SocketName::EMPTY; capacity]),
+            controls: Table::new(vec![Control::EMPTY; capacity]),
+            pieces: Table::new(vec![libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; capacity]),
+            headers: Table::new(vec![
+                libc::mmsghdr {
+                    msg_hdr: libc::msghdr {
+                        msg_name: std::ptr::null_mut(),
+                        msg_namelen: 0,
+                        msg_iov: std::ptr::null_mut(),
+                        msg_iovlen: 0,
+                        msg_control: std::ptr::null_mut(),
+                        msg_controllen: 0,
+                        msg_flags: 0,
+                    },
+                    msg_len: 0,
+                };
+                capacity
+            ]),
+            carried: Vec::with_capacity(capacity),
+            segmentation,
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether another datagram needs a flush first.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() == self.queue.capacity()
+    }
+
+    /// Adds a datagram. The caller flushes a full batch first: one too many is refused.
+    pub fn push(&mut self, datagram: Datagram) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        self.order.push(u64::from(datagram.socket) << 32 | self.queue.len() as u64);
+        self.queue.push(datagram);
+        true
+    }
+
+    /// Sends everything; afterwards the batch is empty. `sockets` finds a socket by its number.
+    pub fn flush<'s>(
+        &mut self,
+        memory: &PacketMemory,
+        sockets: impl Fn(u32) -> Option<BorrowedFd<'s>>,
+    ) -> Sent {
+        let mut sent = Sent::default();
+        self.order.sort_unstable();
+        let mut from = 0;
+        while let Some(first) = self.order.get(from) {
+            let number = (first >> 32) as u32;
+            let group = self.order.get(from..).unwrap_or_default();
+            let len = group.iter().take_while(|key| (*key >> 32) as u32 == number).count();
+            match sockets(number) {
+                Some(socket) => self.send_group(socket, memory, from, from + len, &mut sent),
+                None => sent.refused += len as u64,
+            }
+            from += len;
+        }
+        self.queue.clear();
+        self.order.clear();
+        sent
+    }
+
+    /// Sends the datagrams `from..to` of `order`, all of one socket.
+    fn send_group(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        memory: &PacketMemory,
+        from: usize,
+        to: usize,
+        sent: &mut Sent,
+    ) {
+        let mut next = from;
+        while next < to {
+            let Some(datagram) = self.datagram(next) else { return };
+            if datagram.dont_fragment {
+                // Rare: the option is the socket's, so it is set around this one datagram.
+                let unfragmented = udp::set_dont_fragment(socket, datagram.to, true);
+                self.prepare(memory, next, next + 1, false);
+                match unfragmented {
+                    Ok(()) => self.send_prepared(socket, sent),
+                    Err(_) => sent.refused += 1,
+                }
+                // A failure here leaves the stricter setting; the next call tries again.
+                let _ = udp::set_dont_fragment(socket, datagram.to, false);
+                next += 1;
+            } else {
+                let rest = self.order.get(next..to).unwrap_or_default();
+                let plain = rest.iter().take_while(|key| !self.is_unfragmented(**key)).count();
+                self.prepare(memory, next, next + plain, self.segmentation);
+                self.send_prepared(socket, sent);
+                next += plain;
+            }
+        }
+    }
+
+    fn is_unfragmented(&self, key: u64) -> bool {
+        self.queue.get(key as u32 as usize).is_some_and(|datagram| datagram.dont_fragment)
+    }
+
+    fn datagram(&self, place: usize) -> Option<Datagram> {
+        self.queue.get(*self.order.get(place)? as u32 as usize).copied()
+    }
+
+    /// Writes headers for the datagrams `from..to` of `order`.
+    fn prepare(&mut self, memory: &PacketMemory, from: usize, to: usize, segmentation: bool) {
+        self.carried.clear();
+        let mut place = from;
+        while place < to {
+            let run = if segmentation { self.run(place, to) } else { 1 };
+            self.prepare_run(memory, self.carried.len(), place, run);
+            self.carried.push(run as u32);
+            place += run;
+        }
+    }
+
+    /// How many datagrams from `place` on can be cut from one buffer: to one address, of one size,
+    /// but for the last, which may be shorter.
+    fn run(&self, place: usize, to: usize) -> usize {
+        let Some(first) = self.datagram(place) else { return 0 };
+        let size = first.packet.len();
+        let most = MAX_SEGMENTS.min(MAX_SEGMENTED.checked_div(size).unwrap_or(1)).max(1);
+        let mut run = 1;
+        while run < most
+            && place + run < to
+            && let Some(next) = self.datagram(place + run)
+            && next.to == first.to
+            && next.from == first.from
+            && !next.packet.is_empty()
+            && next.packet.len() <= size
+        {
+            run += 1;
+            if next.packet.len() < size {
+                break;
+            }
+        }
+        run
+    }
+
+    /// Writes header `index` for the `run` datagrams from `place` on.
+    fn prepare_run(&mut self, memory: &PacketMemory, index: usize, place: usize, run: usize) {
+        let Some(first) = self.datagram(place) else { return };
+        for offset in 0..run {
+            let Some(datagram) = self.datagram(place + offset) else { return };
+            let bytes = memory.bytes(datagram.packet);
+            if let Some(piece) = self.pieces.entries_mut().get_mut(place + offset) {
+                // The kernel only reads what is sent; the C type has no const.
+                *piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            }
+        }
+        let (name, name_len) = SocketName::new(first.to);
+        let mut control_len = 0;
+        if let (Some(to), Some(control)) =
+            (self.names.entries_mut().get_mut(index), self.controls.entries_mut().get_mut(index))
+        {
+            *to = name;
+            if let Some(source) = first.from {
+                let interface = match first.to {
+                    SocketAddr::V6(v6) => v6.scope_id(),
+                    SocketAddr::V4(_) => 0,
+                };
+                control_len = control.push_source(control_len, source, interface);
+            }
+            if run > 1 {
+                control_len = control.push_segment(control_len, first.packet.len() as u16);
+            }
+        }
+        let header = libc::msghdr {
+            msg_name: self.names.pointer(index).cast(),
+            msg_namelen: name_len,
+            msg_iov: self.pieces.pointer(place),
+            msg_iovlen: run,
+            msg_control: self.controls.pointer(index).cast(),
+            msg_controllen: control_len,
+            msg_flags: 0,
+        };
+        if let Some(slot) = self.headers.entries_mut().get_mut(index) {
+            *slot = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
+        }
+    }
+
+    /// Sends what `prepare` wrote.
+    fn send_prepared(&mut self, socket: BorrowedFd<'_>, sent: &mut Sent) {
+        let mut next = 0;
+        let mut retried = false;
+        while next < self.carried.len() {
+            sent.calls += 1;
+            match self.send_headers(socket, next) {
+                Ok(count) => {
+                    let carried = self.carried.iter().skip(next).take(count);
+                    sent.sent += carried.map(|run| u64::from(*run)).sum::<u64>();
+                    next += count.max(1);
+                    retried = false;
+                }
+                Err(error) => {
+                    let run = self.carried.get(next).copied().unwrap_or(1);
+                    match error.raw_os_error() {
+                        Some(libc::EAGAIN | libc::ENOBUFS) => {
+                            let left = self.carried.iter().skip(next);
+                            sent.blocked += left.map(|run| u64::from(*run)).sum::<u64>();
+                            return;
+                        }
+                        Some(libc::EINTR) => continue,
+                        // The device cannot do it (no checksum offload): never again.
+                        Some(libc::EIO) if run > 1 => {
+                            self.segmentation = false;
+                            self.send_one_by_one(socket, next, sent);
+                        }
+                        // Larger than the path's MTU, or more than this kernel cuts: not this time.
+                        Some(libc::EINVAL | libc::EMSGSIZE) if run > 1 => {
+                            self.send_one_by_one(socket, next, sent);
+                        }
+                        // An ICMP error of an earlier datagram was waiting, and is out of the way now.
+                        _ if !retried => {
+                            retried = true;
+                            continue;
+                        }
+                        _ => sent.refused += u64::from(run),
+                    }
+                    retried = false;
+                    next += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends the headers from `next` on; how many the kernel took.
+    fn send_headers(&mut self, socket: BorrowedFd<'_>, next: usize) -> io::Result<usize> {
+        let count = self.carried.len() - next;
+        // SAFETY: `prepare` wrote the headers below `carried.len()`. Their pointers lead to entries
+        // of tables of `self`, which do not move, and to packets of the memory that `flush` borrows
+        // until it is done.
+        let taken = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                self.headers.pointer(next),
+                count as libc::c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Sends the datagrams of header `index` without segmentation.
+    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, index: usize, sent: &mut Sent) {
+        let Some(header) = self.headers.entries().get(index).map(|header| header.msg_hdr) else { return };
+        let source = self.controls.entries().get(index).map_or(0, |control| {
+            control
+                .messages(header.msg_controllen)
+                .take_while(|message| message.level != libc::SOL_UDP)
+                .map(|message| message.space())
+                .sum()
+        });
+        for offset in 0..header.msg_iovlen {
+            let single = libc::msghdr {
+                // SAFETY: `prepare_run` gave this header `msg_iovlen` consecutive pieces.
+                msg_iov: unsafe { header.msg_iov.add(offset) },
+                msg_iovlen: 1,
+                msg_controllen: source,
+                ..header
+            };
+            sent.calls += 1;
+            // SAFETY: as in `send_headers`: the same names, controls, pieces and packets.
+            let taken = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const single, libc::MSG_DONTWAIT) };
+            match taken {
+                0.. => sent.sent += 1,
+                _ if io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock => sent.blocked += 1,
+                _ => sent.refused += 1,
+            }
+        }
+    }
+}
+
+// SAFETY: the raw pointers in headers and pieces are written and followed within one `flush` only.
+unsafe impl Send for SendBatch {}

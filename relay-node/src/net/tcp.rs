@@ -1,0 +1,87 @@
+//! TCP listeners.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that wait to be accepted, for each worker.
+const BACKLOG: i32 = 1024;
+
+/// One worker's socket of a listener. All workers' sockets share the address, and the kernel spreads
+/// connections over them.
+pub struct Acceptor {
+    listener: TcpListener,
+    // A descriptor to give up when there are no others, so that a waiting connection can be taken
+    // and closed instead of waking the worker for ever.
+    reserve: Option<File>,
+}
+
+impl Acceptor {
+    /// Binds and listens.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // A restarted relay must not wait for its old connections to time out.
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { listener: socket.into(), reserve: reserve() })
+    }
+
+    /// Where it listens.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The listening socket, to wait for connections.
+    pub fn socket(&self) -> &TcpListener {
+        &self.listener
+    }
+
+    /// The next connection, if one waits. Out of descriptors, it is closed at once.
+    pub fn accept(&mut self) -> Accepted {
+        match self.listener.accept() {
+            Ok((stream, client)) => match prepare(&stream) {
+                Ok(()) => Accepted::Connection(stream, client),
+                // Already gone.
+                Err(_) => Accepted::Refused,
+            },
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE) => {
+                    drop(self.reserve.take());
+                    let refused = self.listener.accept().is_ok();
+                    self.reserve = reserve();
+                    if refused { Accepted::Refused } else { Accepted::None }
+                }
+                // The client was faster: the next one may be fine.
+                Some(libc::ECONNABORTED | libc::EINTR) => Accepted::Refused,
+                _ => Accepted::None,
+            },
+        }
+    }
+}
+
+/// What [`Acceptor::accept`] got.
+pub enum Accepted {
+    /// A non-blocking connection that sends small segments at once.
+    Connection(TcpStream, SocketAddr),
+    /// A connection that could not be kept.
+    Refused,
+    /// Nothing waits.
+    None,
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}

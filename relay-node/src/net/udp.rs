@@ -1,0 +1,67 @@
+//! UDP sockets: what a listener and a relayed transport address are to the kernel.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::option;
+
+/// Bytes that a listener's queue should hold: some ten milliseconds at full load.
+const LISTENER_BUFFER: usize = 4 << 20;
+
+/// Opens one worker's socket of a listener. All workers' sockets share the address.
+///
+/// A socket of the unspecified address tells each datagram's destination, so that answers leave from
+/// the address that the client used.
+pub fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address)?;
+    socket.set_reuse_port(true)?;
+    // As much as the system grants: a smaller buffer works too.
+    let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
+    let _ = socket.set_send_buffer_size(LISTENER_BUFFER);
+    if address.ip().is_unspecified() {
+        match address {
+            SocketAddr::V4(_) => option::set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            SocketAddr::V6(_) => option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+        }
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Opens the socket of a relayed transport address: it tells ICMP errors, and its datagrams may be
+/// fragmented on their way.
+pub fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address)?;
+    match address {
+        SocketAddr::V4(_) => option::set(&socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?,
+        SocketAddr::V6(_) => option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?,
+    }
+    set_dont_fragment(&socket, address, false)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Says whether datagrams to addresses of this family must not be fragmented.
+pub(super) fn set_dont_fragment(socket: impl AsFd, address: SocketAddr, value: bool) -> io::Result<()> {
+    match (address, value) {
+        (SocketAddr::V4(_), true) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?,
+        (SocketAddr::V4(_), false) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?,
+        (SocketAddr::V6(_), true) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?,
+        (SocketAddr::V6(_), false) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?,
+    }
+    Ok(())
+}
