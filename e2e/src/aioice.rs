@@ -15,6 +15,8 @@ use std::net::SocketAddr;
 const VERSION: &str = "aioice==0.13.0";
 const SCRIPT: &str = include_str!("../clients/aioice_agent.py");
 const DEADLINE: Duration = Duration::from_secs(40);
+/// How many messages an agent sends and gets back before it says so.
+pub const MESSAGES: u32 = 50;
 
 /// One agent, limited to its relayed candidate.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! coturn's command-line client and echo peer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use crate::await_condition::eventually_true;
 use crate::credential::Credential;
 use crate::network::Party;
 use crate::process::Process;
@@ -48,7 +49,7 @@ pub struct Uclient {
     /// Messages that each session sends.
     pub messages: u32,
     /// Other options, e.g. `-g` for DONT-FRAGMENT.
-    pub extra: Vec<String>,
+    pub extra: &'static [&'static str],
 }
 
 /// What the client counted. It exits with 0 in spite of loss, so this is what a test looks at.
@@ -62,12 +63,19 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// Starts `turnutils_peer`, which sends back whatever it gets.
+/// Starts `turnutils_peer`, which sends back whatever it gets, and waits until it does.
 pub fn echo_peer(party: &Party, address: IpAddr) -> (Process, SocketAddr) {
     let mut command = party.namespace.command("turnutils_peer");
     command.args(["-L", &address.to_string(), "-p", &PEER_PORT.to_string()]);
-    let peer = Process::start("turnutils_peer", command);
-    (peer, SocketAddr::new(address, PEER_PORT))
+    let process = Process::start("turnutils_peer", command);
+    let peer = SocketAddr::new(address, PEER_PORT);
+    let probe = party.namespace.enter(|| UdpSocket::bind((address, 0))).expect("the party has this address");
+    probe.set_read_timeout(Some(Duration::from_millis(50))).expect("not zero");
+    eventually_true(DEADLINE, "turnutils_peer to send back", || {
+        // What it does not yet listen for comes back as an ICMP error.
+        probe.send_to(b"are you there?", peer).is_ok() && probe.recv(&mut [0; 64]).is_ok()
+    });
+    (process, peer)
 }
 
 impl Uclient {
@@ -110,7 +118,7 @@ impl Uclient {
                 command.args(["-u", user, "-W", secret]);
             }
         }
-        command.args(&self.extra).arg(server.ip().to_string());
+        command.args(self.extra).arg(server.ip().to_string());
         let (_, output) = Process::start("turnutils_uclient", command).finish(DEADLINE);
         output
     }

@@ -7,24 +7,20 @@
 //!
 //! The tests in `tests/` need root (for namespaces) and the Debian packages that `e2e/test` installs.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test harness: a step that fails is a test that fails, at the place where it failed"
-)]
-
 pub mod aioice;
 pub mod await_condition;
 pub mod browser;
 pub mod certificate;
+pub mod client;
 pub mod coturn;
 pub mod credential;
 pub mod namespace;
 pub mod network;
 pub mod process;
+pub mod relay;
+pub mod request;
 pub mod signalling;
+pub mod spoof;
 pub mod transport;
 
 pub use await_condition::{eventually, eventually_true, within};

@@ -1,0 +1,290 @@
+//! A TURN client of our own, whose every byte a test decides.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use stun::attribute::{
+    AdditionalAddressFamily, AddressFamily, ChannelNumber, Data, ErrorCode, Lifetime, Nonce, Realm,
+    RequestedTransport, XorPeerAddress, XorRelayedAddress,
+};
+use stun::stream::{Frame, next_frame};
+use stun::{Class, Message, MessageWriter, Method};
+
+use crate::credential::Credential;
+use crate::network::Party;
+use crate::request::{self, Challenge};
+
+/// How long an answer may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client waits before it asks again over UDP.
+const RETRANSMIT: Duration = Duration::from_millis(500);
+
+/// A client with a socket in a party's namespace.
+#[derive(Debug)]
+pub struct Client {
+    link: Link,
+    credential: Credential,
+    challenge: Option<Challenge>,
+    aside: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Link {
+    Datagrams(UdpSocket),
+    Stream { socket: TcpStream, unread: Vec<u8> },
+}
+
+/// The response to a request.
+#[derive(Clone, Debug)]
+pub struct Reply(Vec<u8>);
+
+impl Client {
+    /// A client that speaks UDP.
+    pub fn udp(party: &Party, relay: SocketAddr, credential: Credential) -> Self {
+        let any = SocketAddr::new(if relay.is_ipv4() { party.v4.into() } else { party.v6.into() }, 0);
+        let socket = party.namespace.enter(|| UdpSocket::bind(any)).expect("the party has this address");
+        socket.connect(relay).expect("a UDP socket connects to anything that is routed");
+        Self { link: Link::Datagrams(socket), credential, challenge: None, aside: Vec::new() }
+    }
+
+    /// A client that speaks TCP.
+    pub fn tcp(party: &Party, relay: SocketAddr, credential: Credential) -> Self {
+        let socket = party.namespace.enter(|| TcpStream::connect_timeout(&relay, PATIENCE));
+        let socket = socket.unwrap_or_else(|error| panic!("cannot connect to {relay}: {error}"));
+        socket.set_nodelay(true).expect("it is a TCP socket");
+        let link = Link::Stream { socket, unread: Vec::new() };
+        Self { link, credential, challenge: None, aside: Vec::new() }
+    }
+
+    /// The address that it sends from.
+    pub fn local(&self) -> SocketAddr {
+        match &self.link {
+            Link::Datagrams(socket) => socket.local_addr(),
+            Link::Stream { socket, .. } => socket.local_addr(),
+        }
+        .expect("it is bound")
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        match &mut self.link {
+            // ICMP about an earlier datagram is not this one's failure.
+            Link::Datagrams(socket) => drop(socket.send(bytes).or_else(|_| socket.send(bytes))),
+            Link::Stream { socket, .. } => socket.write_all(bytes).expect("the relay keeps the connection"),
+        }
+    }
+
+    /// Waits for the next packet, without a stream's padding.
+    pub fn receive(&mut self, deadline: Duration) -> Option<Vec<u8>> {
+        let end = Instant::now() + deadline;
+        loop {
+            let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            if let Some(packet) = self.link.read(left) {
+                return Some(packet);
+            }
+        }
+    }
+
+    /// Sends a request until its response comes. What else comes is kept for [`Client::aside`].
+    pub fn ask(&mut self, request: &[u8]) -> Reply {
+        let id = &request[4..20];
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            self.send(request);
+            let pause = Instant::now() + RETRANSMIT;
+            while let Some(left) = pause.checked_duration_since(Instant::now()) {
+                let patience = if matches!(self.link, Link::Datagrams(_)) { left } else { PATIENCE };
+                let Some(packet) = self.receive(patience) else { break };
+                if packet.get(4..20) == Some(id) {
+                    return Reply(packet);
+                }
+                self.aside.push(packet);
+            }
+        }
+        panic!("no answer from the relay to {request:02x?}");
+    }
+
+    /// Everything that has come and was no response to [`Client::ask`]. Asks for a Binding first: what the
+    /// relay sent before that has then arrived, since the path keeps the order.
+    pub fn aside(&mut self) -> Vec<Vec<u8>> {
+        self.ask(&request::binding());
+        std::mem::take(&mut self.aside)
+    }
+
+    /// Asks for a realm and a nonce, with an Allocate request that has no credentials.
+    pub fn challenge(&mut self) -> Challenge {
+        let reply = self.ask(&request::bare_allocate());
+        assert_eq!(reply.code(), Some(401), "the relay asks for credentials");
+        self.remember(&reply);
+        self.challenge.clone().expect("just remembered")
+    }
+
+    /// Uses another credential from now on.
+    pub fn use_credential(&mut self, credential: Credential) {
+        self.credential = credential;
+    }
+
+    /// Uses another realm and nonce from now on.
+    pub fn use_challenge(&mut self, challenge: Challenge) {
+        self.challenge = Some(challenge);
+    }
+
+    /// A signed request as bytes.
+    pub fn signed(&mut self, method: Method, fill: impl FnOnce(&mut MessageWriter<'_>)) -> Vec<u8> {
+        self.signed_and(method, fill, |_| {})
+    }
+
+    /// A signed request with further attributes behind MESSAGE-INTEGRITY.
+    pub fn signed_and(
+        &mut self,
+        method: Method,
+        fill: impl FnOnce(&mut MessageWriter<'_>),
+        after: impl FnOnce(&mut MessageWriter<'_>),
+    ) -> Vec<u8> {
+        let challenge = self.challenge.clone().unwrap_or_else(|| self.challenge());
+        request::signed(method, &challenge, &self.credential, fill, after)
+    }
+
+    /// Sends a signed request; the error is the response's code.
+    pub fn call(&mut self, method: Method, fill: impl FnOnce(&mut MessageWriter<'_>)) -> Result<Reply, u16> {
+        let request = self.signed(method, fill);
+        self.ask(&request).into_result()
+    }
+
+    /// Allocates a relayed address of the relay's default family.
+    pub fn allocate(&mut self) -> Result<SocketAddr, u16> {
+        let reply = self.call(Method::ALLOCATE, |writer| {
+            writer.attribute(&RequestedTransport::UDP).expect("there is room");
+        })?;
+        Ok(reply.relayed()[0])
+    }
+
+    /// Allocates an IPv4 and an IPv6 relayed address.
+    pub fn allocate_both(&mut self) -> Result<Vec<SocketAddr>, u16> {
+        let reply = self.call(Method::ALLOCATE, |writer| {
+            writer.attribute(&RequestedTransport::UDP).expect("there is room");
+            writer.attribute(&AdditionalAddressFamily(AddressFamily::V6)).expect("there is room");
+        })?;
+        Ok(reply.relayed())
+    }
+
+    /// Refreshes the allocation.
+    pub fn refresh(&mut self, seconds: u32) -> Result<(), u16> {
+        self.call(Method::REFRESH, |writer| drop(writer.attribute(&Lifetime(seconds)))).map(drop)
+    }
+
+    /// Asks for a permission.
+    pub fn permit(&mut self, peer: SocketAddr) -> Result<(), u16> {
+        self.call(Method::CREATE_PERMISSION, |writer| drop(writer.attribute(&XorPeerAddress(peer)))).map(drop)
+    }
+
+    /// Binds a channel.
+    pub fn bind(&mut self, channel: u16, peer: SocketAddr) -> Result<(), u16> {
+        let channel = ChannelNumber::new(channel).expect("RFC 8656 section 12 allows it");
+        let reply = self.call(Method::CHANNEL_BIND, |writer| {
+            writer.attribute(&channel).expect("there is room");
+            writer.attribute(&XorPeerAddress(peer)).expect("there is room");
+        });
+        reply.map(drop)
+    }
+
+    /// Sends data to a peer in a Send indication.
+    pub fn send_to(&mut self, peer: SocketAddr, data: &[u8]) {
+        let indication = request::message(Class::Indication, Method::SEND, |writer| {
+            writer.attribute(&XorPeerAddress(peer)).expect("there is room");
+            writer.attribute(&Data(data)).expect("there is room");
+        });
+        self.send(&indication);
+    }
+
+    /// Waits for the next Data indication: the peer and what it sent.
+    pub fn data(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+        loop {
+            let packet = self.receive(PATIENCE)?;
+            let Ok(message) = Message::parse(&packet) else { continue };
+            if message.method() == Method::DATA {
+                let peer = message.get::<XorPeerAddress>().ok().flatten().expect("Data names the peer");
+                let data = message.get::<Data<'_>>().ok().flatten().expect("Data has data");
+                return Some((peer.0, data.0.to_vec()));
+            }
+        }
+    }
+
+    /// The TCP socket below.
+    pub fn stream(&self) -> &TcpStream {
+        match &self.link {
+            Link::Stream { socket, .. } => socket,
+            Link::Datagrams(_) => panic!("this client speaks UDP"),
+        }
+    }
+
+    fn remember(&mut self, reply: &Reply) {
+        let message = reply.message();
+        let realm = message.get::<Realm<'_>>().ok().flatten().expect("a challenge has a realm").0.to_vec();
+        let nonce = message.get::<Nonce<'_>>().ok().flatten().expect("a challenge has a nonce").0.to_vec();
+        self.challenge = Some(Challenge { realm, nonce });
+    }
+}
+
+impl Link {
+    /// The next packet, if it comes within `limit`.
+    fn read(&mut self, limit: Duration) -> Option<Vec<u8>> {
+        match self {
+            Self::Datagrams(socket) => {
+                let mut packet = vec![0; 65_536];
+                socket.set_read_timeout(Some(limit)).expect("the limit is not zero");
+                let length = socket.recv(&mut packet).ok()?;
+                packet.truncate(length);
+                Some(packet)
+            }
+            Self::Stream { socket, unread } => {
+                if let Frame::Complete { len, message } = next_frame(unread) {
+                    let mut packet: Vec<u8> = unread.drain(..len).collect();
+                    packet.truncate(message);
+                    return Some(packet);
+                }
+                let mut bytes = [0; 16_384];
+                socket.set_read_timeout(Some(limit)).expect("the limit is not zero");
+                match socket.read(&mut bytes) {
+                    Ok(0) => panic!("the relay closed the connection"),
+                    Ok(length) => unread.extend_from_slice(&bytes[..length]),
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Err(error) => panic!("the connection failed: {error}"),
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// The response as a message.
+    pub fn message(&self) -> Message<'_> {
+        Message::parse(&self.0).expect("the relay writes well-formed messages")
+    }
+
+    /// The error code, if it is an error.
+    pub fn code(&self) -> Option<u16> {
+        let message = self.message();
+        (message.class() == Class::Error)
+            .then(|| message.get::<ErrorCode<'_>>().ok().flatten().expect("an error has a code").code)
+    }
+
+    /// The nonce in it, if any.
+    pub fn nonce(&self) -> Option<Vec<u8>> {
+        self.message().get::<Nonce<'_>>().ok().flatten().map(|nonce| nonce.0.to_vec())
+    }
+
+    fn relayed(&self) -> Vec<SocketAddr> {
+        let message = self.message();
+        message.all::<XorRelayedAddress>().map(|address| address.expect("well formed").0).collect()
+    }
+
+    fn into_result(self) -> Result<Self, u16> {
+        match self.code() {
+            Some(code) => Err(code),
+            None => Ok(self),
+        }
+    }
+}

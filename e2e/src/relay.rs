@@ -1,0 +1,214 @@
+//! The relay under test: the built binary, running in its namespace.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::await_condition::eventually_true;
+use crate::certificate::Certificate;
+use crate::credential::Credential;
+use crate::network::{Family, Network};
+use crate::process::Process;
+use crate::transport::Transport;
+
+/// The shared secret of TURN REST.
+pub const SECRET: &str = "the shared secret of the tests";
+/// The realm.
+pub const REALM: &str = "example.org";
+
+const START: Duration = Duration::from_secs(20);
+const ADMIN: &str = "127.0.0.1:9090";
+const PLAIN_PORT: u16 = 3478;
+const TLS_PORT: u16 = 5349;
+const LONG_TERM: (&str, &str) = ("carol", "wonderland");
+
+/// A running relay with listeners for UDP, TCP and TLS, on IPv4 and IPv6.
+#[derive(Debug)]
+pub struct Relay<'n> {
+    network: &'n Network,
+    process: Process,
+    certificate: Certificate,
+    _folder: TempDir,
+}
+
+impl<'n> Relay<'n> {
+    /// Starts a relay and waits until it is ready.
+    pub fn start(network: &'n Network) -> Self {
+        Self::with(network, &[])
+    }
+
+    /// Starts a relay with settings of its own, such as `("limits.streams.connections", "50")`.
+    pub fn with(network: &'n Network, settings: &[(&str, &str)]) -> Self {
+        let relay = &network.relay;
+        let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()]);
+        let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
+        let file = folder.path().join("edgerelay.toml");
+        fs::write(&file, configuration(network, &certificate)).expect("the folder is ours");
+        let mut command = relay.namespace.command(&binary().to_string_lossy());
+        command.arg("serve").arg("--config").arg(&file);
+        for (key, value) in settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        let process = Process::start("edgerelay", command);
+        let mut relay = Self { network, process, certificate, _folder: folder };
+        eventually_true(START, "the relay to be ready", || {
+            assert!(relay.process.runs(), "the relay has ended:\n{}", relay.process.output());
+            relay.admin("/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        });
+        relay
+    }
+
+    /// Its certificate and the authority behind that.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Where a client finds it.
+    pub fn address(&self, transport: Transport, family: Family) -> SocketAddr {
+        let port = if transport == Transport::Tls { TLS_PORT } else { PLAIN_PORT };
+        SocketAddr::new(self.network.relay.address(family), port)
+    }
+
+    /// Where an IPv4 client finds it, over UDP or TCP.
+    pub fn plain(&self) -> SocketAddr {
+        self.address(Transport::Udp, Family::V4)
+    }
+
+    /// Its TURN URL (RFC 7065).
+    pub fn url(&self, transport: Transport, family: Family) -> String {
+        let address = self.address(transport, family);
+        match transport {
+            Transport::Udp => format!("turn:{address}?transport=udp"),
+            Transport::Tcp => format!("turn:{address}?transport=tcp"),
+            Transport::Tls => format!("turns:{address}?transport=tcp"),
+        }
+    }
+
+    /// A time-limited credential of a user.
+    pub fn credential(&self, user: &str) -> Credential {
+        Credential::rest_for_an_hour(SECRET, user)
+    }
+
+    /// The long-term credential.
+    pub fn long_term(&self) -> Credential {
+        Credential::long_term(LONG_TERM.0, LONG_TERM.1)
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The text of `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.admin("/metrics").expect("the admin server answers")
+    }
+
+    /// The sum of a metric over all its series that have these labels, each written `name="value"`.
+    /// A metric without a series yet counts as 0.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let metrics = self.metrics();
+        let series = metrics.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        });
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Its live allocations.
+    pub fn allocations(&self) -> u64 {
+        self.metric("edgerelay_allocations", &[]) as u64
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("the relay runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kibibytes * 1024
+    }
+
+    /// Bytes that its network interface has received and sent.
+    pub fn interface_bytes(&self) -> (u64, u64) {
+        let table = self.network.relay.namespace.enter(|| fs::read_to_string("/proc/thread-self/net/dev"));
+        let table = table.expect("Linux has it");
+        let line =
+            table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("a party has eth0");
+        let columns: Vec<u64> =
+            line.split_whitespace().map(|column| column.parse().expect("a number")).collect();
+        (columns[0], columns[8])
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    fn admin(&self, path: &str) -> Option<String> {
+        let address = ADMIN.parse().expect("an address");
+        let connection = self
+            .network
+            .relay
+            .namespace
+            .enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(5)));
+        let mut connection = connection.ok()?;
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}
+
+fn configuration(network: &Network, certificate: &Certificate) -> String {
+    let (v4, v6) = (network.relay.v4, network.relay.v6);
+    let mut text = format!("realm = {REALM:?}\n");
+    for ip in [v4.to_string(), format!("[{v6}]")] {
+        for transport in ["udp", "tcp"] {
+            text += &format!("[[listeners]]\ntransport = {transport:?}\naddress = \"{ip}:{PLAIN_PORT}\"\n");
+        }
+        text += &format!(
+            "[[listeners]]\ntransport = \"tls\"\naddress = \"{ip}:{TLS_PORT}\"\ncertificate = {:?}\nkey = {:?}\n",
+            certificate.chain(),
+            certificate.key(),
+        );
+    }
+    text += &format!("[[relay.addresses]]\nbind = \"{v4}\"\n[[relay.addresses]]\nbind = \"{v6}\"\n");
+    text += &format!("[credentials]\nrest_secrets = [{SECRET:?}]\n");
+    text += &format!("[credentials.users]\n{} = {:?}\n", LONG_TERM.0, LONG_TERM.1);
+    // No test client is to run into a limit that the test does not set.
+    text += "[limits.user]\nallocations = 5000\n[limits.total]\nallocations = 5000\n";
+    text += &format!("[admin]\naddress = {ADMIN:?}\n[telemetry]\nlog_level = \"debug\"\n");
+    text
+}
+
+/// The relay's binary: `EDGERELAY_BIN`, or built now, in the profile of the tests.
+fn binary() -> &'static PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("EDGERELAY_BIN") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--package", "edgerelay", "--bin", "edgerelay", "--message-format", "json"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs this test");
+    assert!(output.status.success(), "the relay does not build: {}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8(output.stdout).expect("cargo writes JSON");
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut executables = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    executables.next_back().expect("cargo names the executable it has built")
+}
