@@ -1,0 +1,335 @@
+//! The configuration as written: its settings, their names and their defaults, not yet checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer};
+
+use super::secret::Secret;
+
+/// A whole configuration, as the layers give it.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Document {
+    pub(super) realm: String,
+    pub(super) software: String,
+    pub(super) drain_deadline: String,
+    pub(super) reload_interval: String,
+    pub(super) listeners: Vec<ListenerSection>,
+    pub(super) relay: RelaySection,
+    pub(super) credentials: CredentialsSection,
+    pub(super) nonce: NonceSection,
+    pub(super) peers: PeersSection,
+    pub(super) limits: LimitsSection,
+    pub(super) lifetimes: LifetimesSection,
+    pub(super) workers: WorkersSection,
+    pub(super) admin: AdminSection,
+    pub(super) telemetry: TelemetrySection,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenerSection {
+    pub(super) transport: String,
+    pub(super) address: String,
+    pub(super) advertised: Option<String>,
+    #[serde(default)]
+    pub(super) proxy_protocol: bool,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RelaySection {
+    pub(super) addresses: Vec<RelayAddressSection>,
+    pub(super) ports: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelayAddressSection {
+    pub(super) bind: String,
+    pub(super) advertised: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CredentialsSection {
+    pub(super) users: BTreeMap<String, Secret>,
+    pub(super) users_file: Option<PathBuf>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) rest_secrets: Vec<Secret>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) rest_secret_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct NonceSection {
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) keys: Vec<Secret>,
+    pub(super) keys_file: Option<PathBuf>,
+    pub(super) lifetime: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PeersSection {
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) allow: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(super) deny: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    #[serde(deserialize_with = "user_quota")]
+    pub(super) user: QuotaSection,
+    #[serde(deserialize_with = "total_quota")]
+    pub(super) total: QuotaSection,
+    pub(super) answers: AnswersSection,
+    pub(super) streams: StreamsSection,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct QuotaSection {
+    pub(super) allocations: u32,
+    pub(super) permissions: u32,
+    pub(super) channels: u32,
+    pub(super) bits_per_second: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AnswersSection {
+    pub(super) per_source_per_second: u32,
+    pub(super) total_per_second: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StreamsSection {
+    pub(super) connections: usize,
+    pub(super) connections_per_source: usize,
+    pub(super) handshake_deadline: String,
+    pub(super) idle_deadline: String,
+    pub(super) frame_deadline: String,
+    pub(super) write_buffer: usize,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LifetimesSection {
+    pub(super) default: String,
+    pub(super) max: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WorkersSection {
+    pub(super) count: Option<usize>,
+    pub(super) pin: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AdminSection {
+    pub(super) address: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TelemetrySection {
+    pub(super) otlp_endpoint: Option<String>,
+    pub(super) otlp_interval: String,
+    pub(super) log_level: String,
+    pub(super) log_format: String,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            realm: "edgerelay".into(),
+            software: "EdgeRelay".into(),
+            drain_deadline: "10m".into(),
+            reload_interval: "10s".into(),
+            listeners: Vec::new(),
+            relay: RelaySection::default(),
+            credentials: CredentialsSection::default(),
+            nonce: NonceSection::default(),
+            peers: PeersSection::default(),
+            limits: LimitsSection::default(),
+            lifetimes: LifetimesSection::default(),
+            workers: WorkersSection::default(),
+            admin: AdminSection::default(),
+            telemetry: TelemetrySection::default(),
+        }
+    }
+}
+
+impl Default for RelaySection {
+    fn default() -> Self {
+        // RFC 8656 section 7.2 recommends the dynamic ports; these leave most of them to other programs.
+        Self { addresses: Vec::new(), ports: "50000-59999".into() }
+    }
+}
+
+impl Default for NonceSection {
+    fn default() -> Self {
+        // RFC 8656 section 5 recommends a nonce lifetime of an hour at most.
+        Self { keys: Vec::new(), keys_file: None, lifetime: "1h".into() }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            user: USER_QUOTA,
+            total: TOTAL_QUOTA,
+            answers: AnswersSection::default(),
+            streams: StreamsSection::default(),
+        }
+    }
+}
+
+const USER_QUOTA: QuotaSection =
+    QuotaSection { allocations: 100, permissions: 2_000, channels: 2_000, bits_per_second: None };
+const TOTAL_QUOTA: QuotaSection =
+    QuotaSection { allocations: 10_000, permissions: 200_000, channels: 200_000, bits_per_second: None };
+
+impl Default for AnswersSection {
+    fn default() -> Self {
+        Self { per_source_per_second: 200, total_per_second: 20_000 }
+    }
+}
+
+impl Default for StreamsSection {
+    fn default() -> Self {
+        Self {
+            connections: 8_000,
+            connections_per_source: 1_000,
+            handshake_deadline: "10s".into(),
+            idle_deadline: "1m".into(),
+            frame_deadline: "10s".into(),
+            write_buffer: 256 * 1024,
+        }
+    }
+}
+
+impl Default for LifetimesSection {
+    fn default() -> Self {
+        // RFC 8656 sections 3.2 and 7.2.
+        Self { default: "10m".into(), max: "1h".into() }
+    }
+}
+
+impl Default for WorkersSection {
+    fn default() -> Self {
+        Self { count: None, pin: true }
+    }
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:9090".into() }
+    }
+}
+
+impl Default for TelemetrySection {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            otlp_interval: "15s".into(),
+            log_level: "info".into(),
+            log_format: "text".into(),
+        }
+    }
+}
+
+/// A quota of which only some numbers were given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartialQuota {
+    allocations: Option<u32>,
+    permissions: Option<u32>,
+    channels: Option<u32>,
+    bits_per_second: Option<u64>,
+}
+
+impl PartialQuota {
+    fn or(self, default: QuotaSection) -> QuotaSection {
+        QuotaSection {
+            allocations: self.allocations.unwrap_or(default.allocations),
+            permissions: self.permissions.unwrap_or(default.permissions),
+            channels: self.channels.unwrap_or(default.channels),
+            bits_per_second: self.bits_per_second.or(default.bits_per_second),
+        }
+    }
+}
+
+fn user_quota<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QuotaSection, D::Error> {
+    Ok(PartialQuota::deserialize(deserializer)?.or(USER_QUOTA))
+}
+
+fn total_quota<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QuotaSection, D::Error> {
+    Ok(PartialQuota::deserialize(deserializer)?.or(TOTAL_QUOTA))
+}
+
+/// A list, or one value that stands for a list of one: an environment variable needs no brackets.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of texts")]
+    enum OneOrMany<T> {
+        One(T),
+        Many(Vec<T>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layers::Layers;
+    use super::Document;
+
+    const EXAMPLE: &str = include_str!("../../edgerelay.example.toml");
+
+    fn parse(text: &str) -> Document {
+        Layers::from_text(text).unwrap().document().unwrap()
+    }
+
+    #[test]
+    fn example_file_states_the_defaults() {
+        assert_eq!(parse(EXAMPLE), Document::default());
+    }
+
+    #[test]
+    fn settings_that_the_example_file_comments_out_exist() {
+        let is_setting = |line: &str| {
+            line.starts_with("[[") || line.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '))
+        };
+        let uncommented: String = EXAMPLE
+            .lines()
+            .filter(|line| !["listeners = []", "addresses = []"].contains(line))
+            .map(|line| {
+                line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n"
+            })
+            .collect();
+        let document = parse(&uncommented);
+        assert_eq!(document.listeners.len(), 2);
+        assert!(document.listeners[1].proxy_protocol);
+        assert_eq!(document.relay.addresses[0].advertised.as_deref(), Some("203.0.113.7"));
+        assert_eq!(document.limits.user.bits_per_second, Some(10_000_000));
+        assert_eq!(document.workers.count, Some(2));
+        assert!(document.credentials.users_file.is_some() && document.nonce.keys_file.is_some());
+        assert!(document.telemetry.otlp_endpoint.is_some());
+    }
+}

@@ -1,0 +1,158 @@
+//! Where settings come from: a file, then the environment, then flags; the later wins.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::document::Document;
+use super::problem::{Problem, Problems};
+
+/// What the names of environment variables begin with.
+const PREFIX: &str = "EDGERELAY_";
+
+/// Settings gathered so far, and where those came from that no file gave.
+#[derive(Clone, Default)]
+pub struct Layers {
+    table: Table,
+    origins: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// Starts with what the TOML file at `path` says.
+    pub fn from_file(path: &Path) -> Result<Self, Problems> {
+        let text = fs::read_to_string(path).map_err(|error| Problem {
+            field: "--config".into(),
+            value: Some(path.display().to_string()),
+            fault: format!("the file cannot be read ({error})"),
+            mend: "Name a file that exists and that this user may read".into(),
+        })?;
+        Self::from_text(&text).map_err(|mut problem| {
+            problem.field = format!("{} {}", path.display(), problem.field);
+            problem.into()
+        })
+    }
+
+    /// Starts with what the TOML document `text` says.
+    pub(super) fn from_text(text: &str) -> Result<Self, Problem> {
+        let table = text.parse::<Table>().map_err(|error| Problem {
+            field: format!("line {}", line_of(text, error.span().map_or(0, |span| span.start))),
+            // The parser can quote the line, which may hold a secret: only its message is passed on.
+            value: None,
+            fault: format!("this is not TOML ({})", error.message().replace('\n', ", ")),
+            mend: "See edgerelay.example.toml for how settings are written".into(),
+        })?;
+        Ok(Self { table, origins: BTreeMap::new() })
+    }
+
+    /// Lays environment variables over: `EDGERELAY_RELAY__PORTS` is `relay.ports`.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| is_setting(rest)) else { continue };
+            let path = rest.to_ascii_lowercase().replace("__", ".");
+            self.set(&path, value_of(&text), &name);
+        }
+    }
+
+    /// Lays one value over, by the path of its setting; `origin` says where it came from.
+    pub fn set(&mut self, path: &str, value: Value, origin: &str) {
+        self.origins.insert(path.to_owned(), origin.to_owned());
+        place(&mut self.table, path, value);
+    }
+
+    /// Gives certificate and key to those TLS listeners that name none.
+    pub fn complete_tls_listeners(&mut self, certificate: Option<&Path>, key: Option<&Path>) {
+        let Some(Value::Array(listeners)) = self.table.get_mut("listeners") else { return };
+        for listener in listeners.iter_mut().filter_map(Value::as_table_mut) {
+            if listener.get("transport").and_then(Value::as_str) != Some("tls") {
+                continue;
+            }
+            for (name, path) in [("certificate", certificate), ("key", key)] {
+                if let Some(path) = path {
+                    listener
+                        .entry(name)
+                        .or_insert_with(|| Value::String(path.to_string_lossy().into_owned()));
+                }
+            }
+        }
+    }
+
+    /// The document that the layers make together.
+    pub(super) fn document(&self) -> Result<Document, Problems> {
+        let mut track = serde_path_to_error::Track::new();
+        let table = Value::Table(self.table.clone());
+        let deserializer = serde_path_to_error::Deserializer::new(table, &mut track);
+        Document::deserialize(deserializer).map_err(|error: toml::de::Error| {
+            let path = track.path().to_string();
+            let origin = self.origin_of(&path).map_or_else(String::new, |name| format!(" (from {name})"));
+            // The message quotes the value.
+            let fault = if is_secret(&path) {
+                "this has the wrong type, or is no setting".to_owned()
+            } else {
+                error.message().trim_end().replace('\n', ", ")
+            };
+            Problem {
+                field: format!("{path}{origin}"),
+                value: None,
+                fault,
+                mend: "See edgerelay.example.toml for the settings and how they are written".into(),
+            }
+            .into()
+        })
+    }
+
+    fn origin_of(&self, path: &str) -> Option<&str> {
+        let within = |set: &str| {
+            path.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.origins.iter().find(|(set, _)| within(set)).map(|(_, origin)| origin.as_str())
+    }
+}
+
+/// Whether the setting at `path` may hold a secret, which no message repeats and no flag takes.
+pub fn is_secret(path: &str) -> bool {
+    matches!(path, "credentials" | "nonce")
+        || path.starts_with("credentials.")
+        || path.starts_with("nonce.key")
+}
+
+/// Reads a value as TOML where it looks like TOML, else as text.
+pub fn value_of(text: &str) -> Value {
+    let looks_like_toml = text.starts_with(['[', '{', '"', '\'']);
+    if looks_like_toml && let Ok(value) = text.parse::<Value>() {
+        return value;
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Value::Integer(number);
+    }
+    text.parse::<bool>().map_or_else(|_| Value::String(text.to_owned()), Value::Boolean)
+}
+
+/// Whether a variable with the rest of its name so is meant as a setting. The path of the file is
+/// not one, and neither are those by which Kubernetes tells of a Service that is called `edgerelay`.
+fn is_setting(rest: &str) -> bool {
+    rest != "CONFIG" && rest != "PORT" && !rest.starts_with("PORT_") && !rest.starts_with("SERVICE_")
+}
+
+fn place(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+            if !inner.is_table() {
+                *inner = Value::Table(Table::new());
+            }
+            if let Some(inner) = inner.as_table_mut() {
+                place(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}

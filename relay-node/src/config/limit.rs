@@ -1,0 +1,109 @@
+//! Limits on users, on everything together, on answers, on streams and on time.
+
+use std::time::Duration;
+
+use turn::{Lifetimes, Quota};
+
+use super::document::{AnswersSection, LifetimesSection, QuotaSection, StreamsSection};
+use super::problem::Problems;
+use super::value;
+
+/// Budget for answers to requests without proof of credentials, for the whole relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// To one IPv4 address or IPv6 /64.
+    pub per_source_per_second: u32,
+    /// To all.
+    pub total_per_second: u32,
+}
+
+/// Limits on TCP and TLS connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64.
+    pub connections_per_source: usize,
+    /// For PROXY protocol, TLS and the first whole message together.
+    pub handshake_deadline: Duration,
+    /// For a connection without an allocation.
+    pub idle_deadline: Duration,
+    /// For the rest of a message that has begun.
+    pub frame_deadline: Duration,
+    /// Bytes that wait for a slow reader.
+    pub write_buffer: usize,
+}
+
+pub(super) fn check_quota(problems: &mut Problems, whose: &str, section: &QuotaSection) -> Quota {
+    let field = |name: &str| format!("limits.{whose}.{name}");
+    Quota {
+        allocations: value::limit(problems, &field("allocations"), section.allocations),
+        permissions: value::limit(problems, &field("permissions"), section.permissions),
+        channels: value::limit(problems, &field("channels"), section.channels),
+        bits_per_second: section
+            .bits_per_second
+            .map(|rate| value::limit(problems, &field("bits_per_second"), rate)),
+    }
+}
+
+pub(super) fn check_answers(problems: &mut Problems, section: &AnswersSection) -> Answers {
+    Answers {
+        per_source_per_second: value::limit(
+            problems,
+            "limits.answers.per_source_per_second",
+            section.per_source_per_second,
+        ),
+        total_per_second: value::limit(problems, "limits.answers.total_per_second", section.total_per_second),
+    }
+}
+
+pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -> Option<Streams> {
+    let mut deadline = |name: &str, text: &str| {
+        value::duration(problems, &format!("limits.streams.{name}"), text, Duration::from_millis(100))
+    };
+    let handshake_deadline = deadline("handshake_deadline", &section.handshake_deadline);
+    let idle_deadline = deadline("idle_deadline", &section.idle_deadline);
+    let frame_deadline = deadline("frame_deadline", &section.frame_deadline);
+    if section.write_buffer < LARGEST_FRAME {
+        problems.add(
+            "limits.streams.write_buffer",
+            section.write_buffer,
+            "the largest message does not fit",
+            format!("Write at least {LARGEST_FRAME}"),
+        );
+    }
+    let connections = value::limit(problems, "limits.streams.connections", section.connections);
+    let connections_per_source =
+        value::limit(problems, "limits.streams.connections_per_source", section.connections_per_source);
+    Some(Streams {
+        connections,
+        connections_per_source,
+        handshake_deadline: handshake_deadline?,
+        idle_deadline: idle_deadline?,
+        frame_deadline: frame_deadline?,
+        write_buffer: section.write_buffer,
+    })
+}
+
+pub(super) fn check_lifetimes(problems: &mut Problems, section: &LifetimesSection) -> Option<Lifetimes> {
+    let second = Duration::from_secs(1);
+    let default = value::duration(problems, "lifetimes.default", &section.default, second);
+    let max = value::duration(problems, "lifetimes.max", &section.max, second);
+    let (default, max) = (default?, max?);
+    if default > max {
+        problems.add(
+            "lifetimes.default",
+            &section.default,
+            format!("this is more than lifetimes.max, which is \"{}\"", section.max),
+            "Make it at most as long",
+        );
+    }
+    Some(Lifetimes { default: seconds(default), max: seconds(max) })
+}
+
+/// A STUN header and 65,535 bytes, and padding.
+const LARGEST_FRAME: usize = 65_560;
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

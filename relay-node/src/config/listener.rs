@@ -1,0 +1,164 @@
+//! Where clients connect.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use turn::Transport;
+
+use super::document::ListenerSection;
+use super::host::Host;
+use super::problem::Problems;
+use super::value;
+
+/// The port of STUN and TURN over UDP and TCP (RFC 8489 section 18.6).
+const DEFAULT_PORT: u16 = 3478;
+
+/// One socket that clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// What clients speak there.
+    pub transport: Transport,
+    /// What is bound.
+    pub address: SocketAddr,
+    /// What clients reach it by, where that is another address.
+    pub advertised: Option<SocketAddr>,
+    /// Whether every connection begins with a PROXY protocol v2 header.
+    pub proxy_protocol: bool,
+    /// What a TLS listener shows for itself.
+    pub identity: Option<Identity>,
+}
+
+/// Where the certificate of a TLS listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// PEM file of the chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+}
+
+pub(super) fn check(problems: &mut Problems, sections: &[ListenerSection], host: &Host) -> Vec<Listener> {
+    if sections.is_empty() {
+        return default_listeners(host);
+    }
+    let checked: Vec<_> =
+        sections.iter().enumerate().map(|(index, section)| one(problems, index, section)).collect();
+    let mut seen = HashSet::new();
+    for (index, listener) in checked.iter().enumerate() {
+        // Port 0 stands for any free one.
+        let Some(listener) = listener.as_ref().filter(|listener| listener.address.port() != 0) else {
+            continue;
+        };
+        if !seen.insert((listener.transport.is_stream(), listener.address)) {
+            problems.add(
+                format!("listeners[{index}].address"),
+                listener.address,
+                "an earlier listener has the same address and protocol",
+                "Give it another port, or remove one of the two",
+            );
+        }
+    }
+    checked.into_iter().flatten().collect()
+}
+
+/// UDP and TCP on every address of the families that the machine has.
+fn default_listeners(host: &Host) -> Vec<Listener> {
+    let v6 = host.has_v6.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let addresses = [Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), v6];
+    let listener = |transport, address| Listener {
+        transport,
+        address: SocketAddr::new(address, DEFAULT_PORT),
+        advertised: None,
+        proxy_protocol: false,
+        identity: None,
+    };
+    addresses
+        .into_iter()
+        .flatten()
+        .flat_map(|address| [listener(Transport::Udp, address), listener(Transport::Tcp, address)])
+        .collect()
+}
+
+fn one(problems: &mut Problems, index: usize, section: &ListenerSection) -> Option<Listener> {
+    let field = |name: &str| format!("listeners[{index}].{name}");
+    let transport = match section.transport.as_str() {
+        "udp" => Some(Transport::Udp),
+        "tcp" => Some(Transport::Tcp),
+        "tls" => Some(Transport::Tls),
+        other => {
+            problems.add(field("transport"), other, "there is no such transport", "Write udp, tcp or tls");
+            None
+        }
+    };
+    let address = value::socket_address(problems, &field("address"), &section.address);
+    let advertised = section
+        .advertised
+        .as_deref()
+        .and_then(|text| value::socket_address(problems, &field("advertised"), text));
+    if let (Some(address), Some(advertised)) = (address, advertised)
+        && address.is_ipv4() != advertised.is_ipv4()
+    {
+        problems.add(
+            field("advertised"),
+            advertised,
+            "this is of another address family than what is bound",
+            "Write an address of the same family, or a second listener",
+        );
+    }
+    if section.proxy_protocol && transport == Some(Transport::Udp) {
+        problems.add(
+            field("proxy_protocol"),
+            true,
+            "a UDP listener cannot expect a PROXY protocol header",
+            "Remove it, or make this a tcp or tls listener",
+        );
+    }
+    let identity = identity(problems, &field, transport, section);
+    Some(Listener {
+        transport: transport?,
+        address: address?,
+        advertised,
+        proxy_protocol: section.proxy_protocol,
+        identity,
+    })
+}
+
+fn identity(
+    problems: &mut Problems,
+    field: &impl Fn(&str) -> String,
+    transport: Option<Transport>,
+    section: &ListenerSection,
+) -> Option<Identity> {
+    let files = [("certificate", &section.certificate), ("key", &section.key)];
+    for (name, path) in files {
+        match (transport?, path) {
+            (Transport::Tls, Some(path)) => readable(problems, &field(name), path),
+            (Transport::Tls, None) => problems.add_hidden(
+                field(name),
+                "a TLS listener needs one, and none is given",
+                "Name a PEM file",
+            ),
+            (_, Some(path)) => problems.add(
+                field(name),
+                path.display(),
+                "only a TLS listener has one",
+                "Remove it, or write transport = \"tls\"",
+            ),
+            (_, None) => {}
+        }
+    }
+    Some(Identity { certificate: section.certificate.clone()?, key: section.key.clone()? })
+}
+
+fn readable(problems: &mut Problems, field: &str, path: &Path) {
+    if let Err(error) = File::open(path) {
+        problems.add(
+            field,
+            path.display(),
+            format!("the file cannot be read ({error})"),
+            "Name a PEM file that exists and that this user may read",
+        );
+    }
+}

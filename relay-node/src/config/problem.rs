@@ -1,0 +1,87 @@
+//! What is wrong with a configuration, in sentences for the person who mends it.
+
+use std::error::Error;
+use std::fmt;
+
+/// One thing that is wrong: where, what was found there, why it will not do, and what would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting's path, such as `listeners[0].address`.
+    pub field: String,
+    /// What was found, unless it is a secret or nothing.
+    pub value: Option<String>,
+    /// Why that will not do.
+    pub fault: String,
+    /// What would.
+    pub mend: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.field)?;
+        if let Some(value) = &self.value {
+            // Debug quotes it and escapes control characters.
+            write!(f, " = {value:?}")?;
+        }
+        write!(f, ": {}. {}.", self.fault, self.mend)
+    }
+}
+
+/// Everything that is wrong with a configuration, found in one pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Notes a problem with a value that may be shown.
+    pub(super) fn add(
+        &mut self,
+        field: impl Into<String>,
+        value: impl fmt::Display,
+        fault: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.push(field.into(), Some(value.to_string()), fault.into(), mend.into());
+    }
+
+    /// Notes a problem with a value that is secret, or that is not there.
+    pub(super) fn add_hidden(
+        &mut self,
+        field: impl Into<String>,
+        fault: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.push(field.into(), None, fault.into(), mend.into());
+    }
+
+    /// The problems, in the order of the configuration.
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, field: String, value: Option<String>, fault: String, mend: String) {
+        self.0.push(Problem { field, value, fault, mend });
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot be used:")?;
+        for problem in &self.0 {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problems {}
