@@ -12,15 +12,18 @@ pub mod await_condition;
 pub mod browser;
 pub mod certificate;
 pub mod client;
+pub mod connection;
 pub mod coturn;
 pub mod credential;
 pub mod namespace;
 pub mod network;
+pub mod peer;
 pub mod process;
 pub mod relay;
 pub mod request;
 pub mod signalling;
 pub mod spoof;
+pub mod steady;
 pub mod transport;
 
 pub use await_condition::{eventually, eventually_true, within};

@@ -128,6 +128,11 @@ impl<'n> Relay<'n> {
         self.metric("edgerelay_allocations", &[]) as u64
     }
 
+    /// Its open TCP and TLS connections.
+    pub fn connections(&self) -> u64 {
+        self.metric("edgerelay_connections", &[]) as u64
+    }
+
     /// Its resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));

@@ -1,0 +1,109 @@
+//! Frames that claim to be longer than anything that a relay is sent, and bytes that are no frames: the
+//! connection ends or they come to nothing, and no buffer grows with the claim.
+
+use std::time::Duration;
+
+use edgerelay_e2e::connection::Connection;
+use edgerelay_e2e::relay::Relay;
+use edgerelay_e2e::steady::Steady;
+use edgerelay_e2e::{Network, eventually_true, within};
+
+/// Less than a tenth of what the frames say they are.
+const BOUND: u64 = 2 << 20;
+const CONNECTIONS: usize = 400;
+const DEADLINE: Duration = Duration::from_secs(30);
+const SETTINGS: [(&str, &str); 3] = [
+    ("limits.streams.handshake_deadline", "\"2s\""),
+    ("limits.streams.frame_deadline", "\"2s\""),
+    ("limits.streams.idle_deadline", "\"2s\""),
+];
+
+/// A Binding request of 65,552 bytes, by its header.
+const LONG_REQUEST: [u8; 20] =
+    [0, 1, 0xFF, 0xFC, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+/// Channel data of 65,535 bytes, by its header.
+const LONG_CHANNEL_DATA: [u8; 4] = [0x40, 0, 0xFF, 0xFF];
+
+#[test]
+fn claims_alone_cost_nothing() {
+    let network = Network::new();
+    let relay = Relay::with(&network, &SETTINGS);
+    let steady = Steady::before(&network, &relay);
+    let mut connections = Vec::new();
+    for number in 0..CONNECTIONS {
+        let mut connection = Connection::open(&network.bob, relay.plain()).expect("within the limits");
+        let header: &[u8] = if number % 2 == 0 { &LONG_REQUEST } else { &LONG_CHANNEL_DATA };
+        connection.send(header);
+        connections.push(connection);
+    }
+    eventually_true(DEADLINE, "the relay to close them", || {
+        connections.iter_mut().all(|connection| !connection.is_open())
+    });
+    steady.holds(BOUND);
+}
+
+#[test]
+fn floods_of_them_come_to_nothing() {
+    let network = Network::new();
+    let relay = Relay::with(&network, &SETTINGS);
+    let steady = Steady::before(&network, &relay);
+    for header in [&LONG_REQUEST[..], &LONG_CHANNEL_DATA] {
+        let frame = [header, &[0xA5; 65_532]].concat();
+        let mut connection = Connection::open(&network.bob, relay.plain()).expect("within the limits");
+        // 16 MiB, or less when the relay has had enough.
+        let mut left = 256 * frame.len();
+        within(DEADLINE, || {
+            while left > 0 {
+                let start = frame.len() - 1 - (left - 1) % frame.len();
+                match connection.send(&frame[start..]) {
+                    0 => break,
+                    sent => left -= sent,
+                }
+            }
+            (left == 0 || !connection.is_open()).then_some(())
+        })
+        .expect("the relay reads on or closes");
+        assert!(connection.received().len() < 4096, "no answers to that");
+    }
+    steady.holds(BOUND);
+}
+
+#[test]
+fn what_is_no_frame_ends_the_connection() {
+    let network = Network::new();
+    let relay = Relay::start(&network);
+    let steady = Steady::before(&network, &relay);
+    for byte in [0x50, 0x80, 0xC0, 0xFF] {
+        let mut connection = Connection::open(&network.bob, relay.plain()).expect("within the limits");
+        connection.send(&[byte; 100]);
+        eventually_true(DEADLINE, "the relay to close the connection", || !connection.is_open());
+        assert_eq!(connection.received(), b"", "{byte:#x}");
+    }
+    steady.holds(BOUND);
+}
+
+/// One source cannot take all connections.
+#[test]
+fn too_many_connections_of_one_source_are_refused() {
+    const LIMIT: usize = 20;
+    let network = Network::new();
+    let relay = Relay::with(&network, &[("limits.streams.connections_per_source", &LIMIT.to_string())]);
+    let steady = Steady::before(&network, &relay);
+    let mut connections: Vec<Connection> =
+        (0..3 * LIMIT).filter_map(|_| Connection::open(&network.bob, relay.plain())).collect();
+    let mut open = usize::MAX;
+    within(DEADLINE, || {
+        open = connections.iter_mut().map(Connection::is_open).filter(|open| *open).count();
+        (open <= LIMIT).then_some(())
+    });
+    assert_eq!(open, LIMIT, "connections of one source");
+    // Another source still gets one.
+    let mut other = Connection::open(&network.alice, relay.plain()).expect("within the limits");
+    let binding = edgerelay_e2e::request::binding();
+    other.send(&binding);
+    eventually_true(DEADLINE, "an answer to another source", || {
+        other.received().get(4..20) == binding.get(4..20)
+    });
+    drop((connections, other));
+    steady.holds(BOUND);
+}
