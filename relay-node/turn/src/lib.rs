@@ -1,5 +1,50 @@
 //! The TURN server as a state machine (RFC 8656): inputs in, outputs out; no socket, no clock,
 //! no random source but a seed.
+//!
+//! [`Turn`] is the server of one worker. What the workers of a node have to agree upon, the ports and
+//! the quotas, is in the [`Ledger`]; only control messages touch it. What can change while the relay
+//! runs is in [`Settings`], a snapshot that is swapped as a whole.
+//!
+//! To find one's way: [`Turn`] in `server.rs` takes the inputs; `packet_path.rs` relays packets;
+//! `authentication.rs` proves credentials; `request/` has a file for each method.
 
-pub mod address;
-pub mod time;
+#![forbid(unsafe_code)]
+
+mod address;
+mod allocation;
+mod answer;
+mod authentication;
+pub mod budget;
+pub mod credentials;
+mod event;
+mod io;
+pub mod ledger;
+pub mod nonce;
+mod outbox;
+mod packet_path;
+mod peers;
+pub mod policy;
+mod recently_closed;
+mod request;
+mod server;
+mod settings;
+mod stats;
+mod table;
+mod time;
+mod timers;
+
+pub use address::{
+    Client, ClientAddr, Family, FiveTuple, PathId, PeerAddr, RelayId, RelayPort, ServerAddr, Transport,
+};
+pub use credentials::Credentials;
+pub use event::{CloseReason, Event};
+pub use io::{Forward, HEADROOM, IcmpError, OpenError, Output, Span, TAILROOM};
+pub use ledger::Ledger;
+pub use nonce::Nonces;
+pub use policy::PeerPolicy;
+pub use server::Turn;
+pub use settings::{
+    AnswerLimits, Lifetimes, Limits, Quota, Realm, RealmError, RelayAddress, RelayAddresses, Settings,
+};
+pub use stats::{ANSWER_CODES, DropReason, RequestKind, Stats, Traffic};
+pub use time::{Monotonic, Now, UnixSeconds};

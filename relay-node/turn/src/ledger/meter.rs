@@ -1,0 +1,59 @@
+//! Bandwidth, metered without a lock: the generic cell rate algorithm on one atomic.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::time::Monotonic;
+
+/// A second's worth may go out at once: a video's key frame must not be cut.
+const BURST: Duration = Duration::from_secs(1);
+
+/// When the next byte would be due, in nanoseconds, had all before kept to the rate.
+#[derive(Debug, Default)]
+pub(super) struct Meter(AtomicU64);
+
+impl Meter {
+    /// Whether `bytes` may pass now under a rate; always, without one.
+    pub(super) fn allow(&self, now: Monotonic, bytes: usize, bits_per_second: Option<u64>) -> bool {
+        let Some(rate) = bits_per_second else { return true };
+        let cost = bytes as u128 * 8 * Duration::from_secs(1).as_nanos() / u128::from(rate.max(1));
+        let cost = u64::try_from(cost).unwrap_or(u64::MAX);
+        let now = now.as_nanos();
+        let horizon = now.saturating_add(BURST.as_nanos() as u64);
+        let update = |due: u64| Some(due.max(now).saturating_add(cost)).filter(|due| *due <= horizon);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Monotonic = Monotonic::from_nanos(5_000_000_000);
+
+    #[test]
+    fn without_a_rate_everything_passes() {
+        assert!(Meter::default().allow(START, usize::MAX, None));
+    }
+
+    #[test]
+    fn keeps_to_the_rate_over_time() {
+        let meter = Meter::default();
+        let mut passed = 0;
+        for millisecond in 0..10_000 {
+            let now = START.after(Duration::from_millis(millisecond));
+            // 8 Mbit/s offered twice over.
+            for _ in 0..2 {
+                passed += u32::from(meter.allow(now, 1000, Some(8_000_000)));
+            }
+        }
+        // Ten seconds of 1,000 packets, and the burst.
+        assert!((10_900..=11_001).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_packet_larger_than_the_burst_never_passes() {
+        assert!(!Meter::default().allow(START, 2, Some(8)));
+        assert!(Meter::default().allow(START, 1, Some(8)));
+    }
+}

@@ -1,0 +1,175 @@
+//! The path of a packet: client to peer and back, without allocation, lock or scan.
+
+use std::net::SocketAddr;
+
+use rand::RngExt;
+use stun::attribute::{AttributeType, Data, DontFragment, Icmp, XorPeerAddress};
+use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
+
+use crate::address::{Client, Family, PeerAddr, RelayId, RelayPort};
+use crate::io::{Forward, HEADROOM, IcmpError, Span, TAILROOM};
+use crate::server::Turn;
+use crate::stats::DropReason;
+use crate::table::Slot;
+use crate::time::Now;
+
+/// What a Send indication may carry that has to be understood (RFC 8656 section 11.5).
+const SEND_ATTRIBUTES: [AttributeType; 3] =
+    [AttributeType::XOR_PEER_ADDRESS, AttributeType::DATA, AttributeType::DONT_FRAGMENT];
+
+impl Turn {
+    /// ChannelData from a client (RFC 8656 section 12.6).
+    pub(crate) fn channel_data(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
+        let Ok(data) = ChannelData::parse(packet) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        let Some(slot) = self.table.find(&client.five_tuple) else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        let bound = self.table.get(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
+        let Some(peer) = bound else {
+            return self.drop_packet(DropReason::NoChannel);
+        };
+        let start = stun::CHANNEL_HEADER_LEN;
+        self.relay_to_peer(now, slot, peer, Span { start, end: start + data.payload.len() }, false)
+    }
+
+    /// A Send indication (RFC 8656 section 11.4). What is wrong with it is answered by silence.
+    pub(crate) fn send_indication(&mut self, now: Now, client: &Client, message: &Message<'_>) -> Forward {
+        let Some(slot) = self.table.find(&client.five_tuple) else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        if !message.unknown_required(&SEND_ATTRIBUTES).is_empty() {
+            return self.drop_packet(DropReason::Unexpected);
+        }
+        let (Ok(Some(XorPeerAddress(peer))), Ok(Some(Data(payload))), Ok(dont_fragment)) =
+            (message.get(), message.get(), message.get::<DontFragment>())
+        else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        let peer = PeerAddr::new(peer);
+        if !self.table.get(slot).is_some_and(|it| it.peers.permits(peer.ip(), now.monotonic)) {
+            return self.drop_packet(DropReason::NoPermission);
+        }
+        let start = payload.as_ptr() as usize - message.bytes().as_ptr() as usize;
+        let payload = Span { start, end: start + payload.len() };
+        self.relay_to_peer(now, slot, peer, payload, dont_fragment.is_some())
+    }
+
+    /// The last step towards a peer that may be reached.
+    fn relay_to_peer(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        peer: PeerAddr,
+        payload: Span,
+        dont_fragment: bool,
+    ) -> Forward {
+        let Some(destination) = self.destination(peer) else {
+            return self.drop_packet(DropReason::Policy);
+        };
+        let family = Family::of(peer.ip());
+        let relay = self.table.relay_id(slot, family);
+        let Some(allocation) = self.table.get_mut(slot) else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        if !allocation.relayed.get(family).is_some_and(|relayed| relayed.open) {
+            return self.drop_packet(DropReason::NoAllocation);
+        }
+        if !self.ledger.meter(&allocation.usage, now.monotonic, payload.len(), &self.settings.limits) {
+            return self.drop_packet(DropReason::Bandwidth);
+        }
+        allocation.to_peers.add(payload.len());
+        self.stats.to_peers.add(payload.len());
+        Forward::ToPeer { relay, peer: destination, payload, dont_fragment }
+    }
+
+    /// A datagram from a peer (RFC 8656 sections 11.6 and 12.7).
+    pub(crate) fn relay_to_client(
+        &mut self,
+        now: Now,
+        relay: RelayId,
+        peer: PeerAddr,
+        buffer: &mut [u8],
+        payload: Span,
+    ) -> Forward {
+        let peer = self.as_seen_outside(peer);
+        let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get_mut(slot));
+        let Some(allocation) = allocation else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        if !allocation.peers.permits(peer.ip(), now.monotonic) {
+            return self.drop_packet(DropReason::NoPermission);
+        }
+        if !self.ledger.meter(&allocation.usage, now.monotonic, payload.len(), &self.settings.limits) {
+            return self.drop_packet(DropReason::Bandwidth);
+        }
+        let stream = allocation.client.five_tuple.transport.is_stream();
+        let packet = match allocation.peers.channel_to(peer, now.monotonic) {
+            Some(channel) => channel_data_around(buffer, payload, channel, stream),
+            None => {
+                // Nobody matches indications by their transaction, so a cheap unique one does.
+                let id = TransactionId::new(self.random.random());
+                stun::write_data_indication(buffer, payload.range(), peer.get(), id).map(Span::from)
+            }
+        };
+        let Some(packet) = packet else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        allocation.to_client.add(payload.len());
+        self.stats.to_clients.add(payload.len());
+        Forward::ToClient { client: allocation.client, packet }
+    }
+
+    /// An ICMP error becomes a Data indication without DATA (RFC 8656 section 11.5).
+    pub(crate) fn relay_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
+        let peer = self.as_seen_outside(peer);
+        let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get(slot));
+        let Some(allocation) = allocation else { return };
+        if !allocation.peers.permits(peer.ip(), now.monotonic) {
+            self.stats.count_drop(DropReason::NoPermission);
+            return;
+        }
+        let id = TransactionId::new(self.random.random());
+        self.outbox.message(&allocation.client, |buf| {
+            let mut writer = MessageWriter::new(buf, Class::Indication, Method::DATA, id)?;
+            writer.attribute(&XorPeerAddress(peer.get()))?;
+            writer.attribute(&Icmp { kind: error.kind, code: error.code, data: error.data })?;
+            Ok(writer.finish())
+        });
+    }
+
+    /// Where a packet to `peer` goes. To the node's own address only where a relayed one is:
+    /// nothing else that listens on this node may be reached.
+    fn destination(&self, peer: PeerAddr) -> Option<PeerAddr> {
+        if !self.settings.relay.advertises(peer.ip()) {
+            return Some(peer);
+        }
+        let port = RelayPort::new(peer.get().port());
+        let in_use = self.ledger.in_use(Family::of(peer.ip()), port);
+        in_use.then(|| PeerAddr::new(self.settings.relay.inward(peer.get())))
+    }
+
+    fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {
+        let seen: SocketAddr =
+            self.settings.relay.outward(peer.get(), |family, port| self.ledger.in_use(family, port));
+        PeerAddr::new(seen)
+    }
+}
+
+/// Puts a ChannelData header in front of a payload, and on streams padding behind it (RFC 8656 section 12.5).
+fn channel_data_around(
+    buffer: &mut [u8],
+    payload: Span,
+    channel: stun::attribute::ChannelNumber,
+    stream: bool,
+) -> Option<Span> {
+    debug_assert!(payload.start >= HEADROOM && buffer.len() >= payload.end + TAILROOM);
+    let start = payload.start.checked_sub(stun::CHANNEL_HEADER_LEN)?;
+    let length = u16::try_from(payload.len()).ok()?;
+    let header = buffer.get_mut(start..)?.first_chunk_mut()?;
+    stun::write_channel_header(header, channel, length);
+    let end = if stream { payload.start + payload.len().next_multiple_of(4) } else { payload.end };
+    buffer.get_mut(payload.end..end)?.fill(0);
+    Some(Span { start, end })
+}

@@ -1,0 +1,147 @@
+//! The peers of one allocation: its permissions (RFC 8656 section 9) and channels (section 12).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ahash::RandomState;
+use stun::attribute::ChannelNumber;
+
+use crate::address::{Family, PeerAddr};
+use crate::time::Monotonic;
+
+/// How long a permission lasts (RFC 8656 section 9).
+pub(crate) const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
+/// How long a channel stays bound (RFC 8656 section 12).
+pub(crate) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+
+#[derive(Debug)]
+pub(crate) struct Peers {
+    permissions: HashMap<IpAddr, Monotonic, RandomState>,
+    channels: HashMap<ChannelNumber, Channel, RandomState>,
+    numbers: HashMap<PeerAddr, ChannelNumber, RandomState>,
+}
+
+#[derive(Debug)]
+struct Channel {
+    peer: PeerAddr,
+    expires: Monotonic,
+}
+
+/// How many permissions or channels something adds or takes away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeerCount {
+    pub(crate) permissions: u32,
+    pub(crate) channels: u32,
+}
+
+/// A ChannelBind that contradicts a live binding (RFC 8656 section 12.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BindConflict {
+    NumberTaken,
+    PeerTaken,
+}
+
+impl Peers {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self {
+            permissions: HashMap::with_hasher(hasher.clone()),
+            channels: HashMap::with_hasher(hasher.clone()),
+            numbers: HashMap::with_hasher(hasher.clone()),
+        }
+    }
+
+    /// Whether packets may pass to and from `peer` now.
+    pub(crate) fn permits(&self, peer: IpAddr, now: Monotonic) -> bool {
+        self.permissions.get(&peer).is_some_and(|expires| *expires > now)
+    }
+
+    /// Whether there is an entry for `peer`, so that a new permission costs none.
+    pub(crate) fn has_permission(&self, peer: IpAddr) -> bool {
+        self.permissions.contains_key(&peer)
+    }
+
+    /// The peer that `number` is bound to now.
+    pub(crate) fn peer_of(&self, number: ChannelNumber, now: Monotonic) -> Option<PeerAddr> {
+        self.channels.get(&number).filter(|channel| channel.expires > now).map(|channel| channel.peer)
+    }
+
+    /// The channel that `peer` is bound to now.
+    pub(crate) fn channel_to(&self, peer: PeerAddr, now: Monotonic) -> Option<ChannelNumber> {
+        let number = *self.numbers.get(&peer)?;
+        self.peer_of(number, now).map(|_| number)
+    }
+
+    /// Installs or refreshes the permission for `peer`.
+    pub(crate) fn permit(&mut self, peer: IpAddr, now: Monotonic) -> Monotonic {
+        let expires = now.after(PERMISSION_LIFETIME);
+        self.permissions.insert(peer, expires);
+        expires
+    }
+
+    /// Whether `number` may be bound to `peer`, and what new entries that takes.
+    pub(crate) fn check_bind(&self, number: ChannelNumber, peer: PeerAddr) -> Result<PeerCount, BindConflict> {
+        let known = self.channels.get(&number);
+        if known.is_some_and(|channel| channel.peer != peer) {
+            return Err(BindConflict::NumberTaken);
+        }
+        if self.numbers.get(&peer).is_some_and(|bound| *bound != number) {
+            return Err(BindConflict::PeerTaken);
+        }
+        Ok(PeerCount {
+            permissions: u32::from(!self.has_permission(peer.ip())),
+            channels: u32::from(known.is_none()),
+        })
+    }
+
+    /// Binds or refreshes a channel that [`Self::check_bind`] found free, and its permission.
+    pub(crate) fn bind(&mut self, number: ChannelNumber, peer: PeerAddr, now: Monotonic) -> Monotonic {
+        let expires = now.after(CHANNEL_LIFETIME);
+        self.channels.insert(number, Channel { peer, expires });
+        self.numbers.insert(peer, number);
+        self.permit(peer.ip(), now).min(expires)
+    }
+
+    /// Removes what is over, and tells how much that was.
+    pub(crate) fn expire(&mut self, now: Monotonic) -> PeerCount {
+        let before = self.count();
+        self.permissions.retain(|_, expires| *expires > now);
+        let numbers = &mut self.numbers;
+        self.channels.retain(|_, channel| {
+            let lives = channel.expires > now;
+            if !lives {
+                numbers.remove(&channel.peer);
+            }
+            lives
+        });
+        let after = self.count();
+        PeerCount {
+            permissions: before.permissions - after.permissions,
+            channels: before.channels - after.channels,
+        }
+    }
+
+    /// Removes the permissions and channels of one address family: its relayed address is gone.
+    pub(crate) fn forget_family(&mut self, family: Family) -> PeerCount {
+        let before = self.count();
+        self.permissions.retain(|peer, _| Family::of(*peer) != family);
+        self.channels.retain(|_, channel| Family::of(channel.peer.ip()) != family);
+        self.numbers.retain(|peer, _| Family::of(peer.ip()) != family);
+        let after = self.count();
+        PeerCount {
+            permissions: before.permissions - after.permissions,
+            channels: before.channels - after.channels,
+        }
+    }
+
+    /// When the next of them is over.
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        let permissions = self.permissions.values().copied();
+        permissions.chain(self.channels.values().map(|channel| channel.expires)).min()
+    }
+
+    /// How many there are, expired ones included until [`Self::expire`].
+    pub(crate) fn count(&self) -> PeerCount {
+        PeerCount { permissions: self.permissions.len() as u32, channels: self.channels.len() as u32 }
+    }
+}

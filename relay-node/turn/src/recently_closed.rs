@@ -1,0 +1,104 @@
+//! Allocations that a Refresh just deleted, so that its retransmission is answered alike and not by
+//! 437 (RFC 8489 section 6.3.1). A bounded memory: the oldest goes first.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use ahash::RandomState;
+use stun::TransactionId;
+
+use crate::address::FiveTuple;
+use crate::time::Monotonic;
+
+/// How long a client retransmits (RFC 8489 section 6.2.1: 39.5 s).
+const MEMORY: Duration = Duration::from_secs(40);
+/// How many are remembered at most.
+const CAPACITY: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) struct RecentlyClosed {
+    by_five_tuple: HashMap<FiveTuple, TransactionId, RandomState>,
+    order: VecDeque<(Monotonic, FiveTuple, TransactionId)>,
+}
+
+impl RecentlyClosed {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self { by_five_tuple: HashMap::with_hasher(hasher.clone()), order: VecDeque::new() }
+    }
+
+    /// Remembers that `transaction` deleted the allocation of `five_tuple`.
+    pub(crate) fn remember(&mut self, now: Monotonic, five_tuple: FiveTuple, transaction: TransactionId) {
+        self.expire(now);
+        if self.order.len() == CAPACITY {
+            self.forget_oldest();
+        }
+        self.by_five_tuple.insert(five_tuple, transaction);
+        self.order.push_back((now.after(MEMORY), five_tuple, transaction));
+    }
+
+    /// Whether it was this very transaction that deleted the allocation of `five_tuple`.
+    pub(crate) fn was_closed_by(&self, five_tuple: &FiveTuple, transaction: TransactionId) -> bool {
+        self.by_five_tuple.get(five_tuple) == Some(&transaction)
+    }
+
+    /// Forgets what no client retransmits any more.
+    pub(crate) fn expire(&mut self, now: Monotonic) {
+        while self.order.front().is_some_and(|(until, ..)| *until <= now) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, five_tuple, transaction)) = self.order.pop_front() else { return };
+        // A later deletion on the same 5-tuple has an entry of its own.
+        if self.by_five_tuple.get(&five_tuple) == Some(&transaction) {
+            self.by_five_tuple.remove(&five_tuple);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::{ClientAddr, ServerAddr, Transport};
+
+    fn five_tuple(port: u16) -> FiveTuple {
+        FiveTuple {
+            client: ClientAddr::new(([198, 51, 100, 1], port).into()),
+            server: ServerAddr::new(([203, 0, 113, 1], 3478).into()),
+            transport: Transport::Udp,
+        }
+    }
+
+    fn transaction(n: usize) -> TransactionId {
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        TransactionId::new(bytes)
+    }
+
+    fn closed() -> RecentlyClosed {
+        RecentlyClosed::new(&RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    #[test]
+    fn knows_the_transaction_until_no_client_repeats_it() {
+        let mut closed = closed();
+        let start = Monotonic::from_nanos(0);
+        closed.remember(start, five_tuple(1), transaction(1));
+        assert!(closed.was_closed_by(&five_tuple(1), transaction(1)));
+        assert!(!closed.was_closed_by(&five_tuple(1), transaction(2)));
+        assert!(!closed.was_closed_by(&five_tuple(2), transaction(1)));
+        closed.expire(start.after(MEMORY));
+        assert!(!closed.was_closed_by(&five_tuple(1), transaction(1)));
+    }
+
+    #[test]
+    fn never_remembers_more_than_its_capacity() {
+        let mut closed = closed();
+        for n in 0..3 * CAPACITY {
+            closed.remember(Monotonic::from_nanos(n as u64), five_tuple(n as u16), transaction(n));
+        }
+        assert_eq!(closed.order.len(), CAPACITY);
+        assert!(closed.by_five_tuple.len() <= CAPACITY);
+    }
+}

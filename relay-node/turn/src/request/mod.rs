@@ -1,0 +1,141 @@
+//! Requests: from bytes to an answer. Each method has a file.
+
+mod allocate;
+mod binding;
+mod channel_bind;
+mod create_permission;
+mod refresh;
+
+use stun::attribute::AttributeType;
+use stun::{Message, Method};
+
+use crate::address::{Client, Family, PeerAddr};
+use crate::allocation::Allocation;
+use crate::answer::{Refusal, ReplyTo};
+use crate::authentication::{Authenticated, Unproved};
+use crate::policy::Denied;
+use crate::server::Turn;
+use crate::stats::{DropReason, RequestKind};
+use crate::time::Now;
+
+/// The comprehension-required attributes that are understood in a request.
+const UNDERSTOOD: [AttributeType; 18] = [
+    AttributeType::USERNAME,
+    AttributeType::MESSAGE_INTEGRITY,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::MESSAGE_INTEGRITY_SHA256,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+    AttributeType::CHANNEL_NUMBER,
+    AttributeType::LIFETIME,
+    AttributeType::XOR_PEER_ADDRESS,
+    AttributeType::DATA,
+    AttributeType::REQUESTED_ADDRESS_FAMILY,
+    AttributeType::EVEN_PORT,
+    AttributeType::REQUESTED_TRANSPORT,
+    AttributeType::DONT_FRAGMENT,
+    AttributeType::RESERVATION_TOKEN,
+    AttributeType::ERROR_CODE,
+    AttributeType::XOR_RELAYED_ADDRESS,
+];
+
+impl Turn {
+    /// A request, by the steps of RFC 8489 section 6.3.1.
+    pub(crate) fn request(&mut self, now: Now, client: &Client, message: &Message<'_>) {
+        let Some(kind) = RequestKind::of(message.method()) else {
+            self.stats.count_drop(DropReason::Unexpected);
+            return;
+        };
+        if kind == RequestKind::Binding {
+            self.binding(now, client, message);
+            return;
+        }
+        if message.is_classic() {
+            // RFC 3489 knows Binding only.
+            self.stats.count_drop(DropReason::Unexpected);
+            return;
+        }
+        let reply = ReplyTo::new(client, kind, message);
+        let request = match self.authenticate(now, message, reply.clone()) {
+            Ok(request) => request,
+            Err(unproved) => {
+                self.answer_unproved(now, &reply, unproved);
+                return;
+            }
+        };
+        let unknown = message.unknown_required(&UNDERSTOOD);
+        if !unknown.is_empty() {
+            request.reply.refuse_unknown(&mut self.outbox, &mut self.stats, &unknown);
+            return;
+        }
+        match message.method() {
+            Method::ALLOCATE => self.allocate(now, request),
+            Method::REFRESH => self.refresh(now, &request),
+            Method::CREATE_PERMISSION => self.create_permission(now, &request),
+            _ => self.channel_bind(now, &request),
+        }
+    }
+
+    /// Answers who proved no credentials, within the budget for such answers.
+    fn answer_unproved(&mut self, now: Now, reply: &ReplyTo, unproved: Unproved) {
+        if !self.may_answer_unproved(now, &reply.client) {
+            return;
+        }
+        let (outbox, stats) = (&mut self.outbox, &mut self.stats);
+        let bytes = match unproved {
+            Unproved::BadRequest => reply.refuse(outbox, stats, Refusal::BadRequest),
+            Unproved::Challenge => {
+                reply.challenge(outbox, stats, Refusal::Unauthenticated, &self.settings, now.unix)
+            }
+            Unproved::StaleNonce => {
+                reply.challenge(outbox, stats, Refusal::StaleNonce, &self.settings, now.unix)
+            }
+        };
+        self.count_unproved(bytes);
+    }
+
+    /// Whether the budget has an answer left for this source.
+    fn may_answer_unproved(&mut self, now: Now, client: &Client) -> bool {
+        let allowed = self.budget.allow(now.monotonic, client.five_tuple.client.ip());
+        if !allowed {
+            self.stats.count_drop(DropReason::AnswerBudget);
+        }
+        allowed
+    }
+
+    fn count_unproved(&mut self, bytes: usize) {
+        self.stats.unauthenticated_answer_bytes += bytes as u64;
+    }
+
+    fn refuse(&mut self, request: &Authenticated<'_>, refusal: Refusal) {
+        request.reply.refuse(&mut self.outbox, &mut self.stats, refusal);
+    }
+
+    /// The live allocation that a request is about, if it comes from its owner
+    /// (RFC 8656 section 5).
+    fn owned_allocation(&self, request: &Authenticated<'_>) -> Result<&Allocation, Refusal> {
+        let slot = request.slot.ok_or(Refusal::AllocationMismatch)?;
+        let allocation = self.table.get(slot).ok_or(Refusal::AllocationMismatch)?;
+        if allocation.opening.is_some() {
+            return Err(Refusal::AllocationMismatch);
+        }
+        if !request.is_owner_of(allocation) {
+            return Err(Refusal::WrongCredentials);
+        }
+        Ok(allocation)
+    }
+
+    /// Whether `allocation` may have a permission for `peer` (RFC 8656 sections 10.2, 12.2).
+    fn check_peer(&self, allocation: &Allocation, peer: PeerAddr) -> Result<(), Refusal> {
+        if allocation.relayed.get(Family::of(peer.ip())).is_none() {
+            return Err(Refusal::PeerAddressFamilyMismatch);
+        }
+        match self.settings.policy.check(peer.ip()) {
+            Ok(()) => Ok(()),
+            // Relay to relay on one node: packets go to ports of live relayed addresses only.
+            Err(denied) if denied != Denied::Listed && self.settings.relay.advertises(peer.ip()) => Ok(()),
+            Err(_) => Err(Refusal::Forbidden),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The server: what goes in, in what order it is dealt with, what comes out.
+
+use std::sync::Arc;
+
+use ahash::RandomState;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use stun::{Kind, Method};
+
+use crate::address::{Client, Family, FiveTuple, PeerAddr, RelayId};
+use crate::budget::AnswerBudget;
+use crate::event::{CloseReason, Event};
+use crate::io::{Forward, IcmpError, OpenError, Output, Span};
+use crate::ledger::Ledger;
+use crate::outbox::Outbox;
+use crate::peers::PeerCount;
+use crate::recently_closed::RecentlyClosed;
+use crate::settings::Settings;
+use crate::stats::{DropReason, Stats};
+use crate::table::{Slot, Table};
+use crate::time::{Monotonic, Now};
+use crate::timers::Timers;
+
+/// The TURN server of one worker.
+///
+/// Every input is handled to its end at once. A packet to be relayed is its result; all else that is
+/// to be done waits in [`Turn::poll_output`], which the driver empties after every input:
+///
+/// ```text
+/// loop {
+///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.timeout(..) | ...
+///     send what `forward` says
+///     while let Some(output) = turn.poll_output() { do it }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Turn {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) table: Table,
+    pub(crate) timers: Timers,
+    pub(crate) outbox: Outbox,
+    pub(crate) stats: Stats,
+    pub(crate) budget: AnswerBudget,
+    pub(crate) closed: RecentlyClosed,
+    pub(crate) random: StdRng,
+    pub(crate) hasher: RandomState,
+    pub(crate) draining: bool,
+}
+
+impl Turn {
+    /// A server without allocations. All randomness comes from `seed`, which has to be secret.
+    pub fn new(settings: Arc<Settings>, ledger: Arc<Ledger>, seed: [u8; 32]) -> Self {
+        let mut random = StdRng::from_seed(seed);
+        let hasher =
+            RandomState::with_seeds(random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64());
+        Self {
+            budget: AnswerBudget::new(settings.limits.answers, random.next_u64()),
+            settings,
+            ledger,
+            table: Table::new(&hasher),
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            stats: Stats::default(),
+            closed: RecentlyClosed::new(&hasher),
+            random,
+            hasher,
+            draining: false,
+        }
+    }
+
+    /// A packet from a client: a datagram, or one frame of a stream without its padding.
+    pub fn client_packet(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
+        match Kind::of(packet) {
+            Kind::ChannelData => self.channel_data(now, client, packet),
+            Kind::Stun => self.message(now, client, packet),
+            Kind::Other => self.drop_packet(DropReason::Malformed),
+        }
+    }
+
+    /// A datagram from `peer` at a relayed address. It lies at `payload` in `buffer`, with
+    /// [`crate::HEADROOM`] before and [`crate::TAILROOM`] behind it.
+    pub fn peer_packet(
+        &mut self,
+        now: Now,
+        relay: RelayId,
+        peer: PeerAddr,
+        buffer: &mut [u8],
+        payload: Span,
+    ) -> Forward {
+        self.relay_to_client(now, relay, peer, buffer, payload)
+    }
+
+    /// An ICMP error for what was sent to `peer` from a relayed address.
+    pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
+        self.relay_icmp(now, relay, peer, error);
+    }
+
+    /// How an [`Output::OpenRelay`] went.
+    pub fn relay_opened(&mut self, now: Now, relay: RelayId, result: Result<(), OpenError>) {
+        self.go_on_allocating(now, relay, result);
+    }
+
+    /// A client's stream ended, and so does its allocation (RFC 8656 section 3.1).
+    pub fn client_gone(&mut self, now: Now, five_tuple: &FiveTuple) {
+        if let Some(slot) = self.table.find(five_tuple) {
+            self.close(now, slot, CloseReason::ClientGone);
+        }
+    }
+
+    /// Ends what is over. To be called at [`Self::next_timeout`], or a little later.
+    pub fn timeout(&mut self, now: Now) {
+        while let Some(slot) = self.timers.pop_due(now.monotonic) {
+            self.expire(now, Slot(slot));
+        }
+        self.closed.expire(now.monotonic);
+    }
+
+    /// When [`Self::timeout`] has work to do.
+    pub fn next_timeout(&self) -> Option<Monotonic> {
+        self.timers.next()
+    }
+
+    /// What the driver is to do next.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outbox.poll()
+    }
+
+    /// Goes on under other settings. What lives, lives on.
+    pub fn apply(&mut self, settings: Arc<Settings>) {
+        self.budget.set_limits(settings.limits.answers);
+        self.settings = settings;
+    }
+
+    /// From now on refuses new allocations.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends every allocation.
+    pub fn end_all(&mut self, now: Now) {
+        for slot in self.table.slots() {
+            self.close(now, slot, CloseReason::Stopped);
+        }
+    }
+
+    /// How many allocations there are.
+    pub fn allocations(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether a client has one.
+    pub fn has_allocation(&self, five_tuple: &FiveTuple) -> bool {
+        self.table.find(five_tuple).is_some()
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn message(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
+        let Ok(message) = stun::Message::parse(packet) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        if message.fingerprint() == stun::Fingerprint::Invalid {
+            return self.drop_packet(DropReason::Malformed);
+        }
+        match (message.class(), message.method()) {
+            (stun::Class::Indication, Method::SEND) => self.send_indication(now, client, &message),
+            (stun::Class::Request, _) => {
+                self.request(now, client, &message);
+                Forward::Nothing
+            }
+            _ => self.drop_packet(DropReason::Unexpected),
+        }
+    }
+
+    pub(crate) fn drop_packet(&mut self, reason: DropReason) -> Forward {
+        self.stats.count_drop(reason);
+        Forward::Nothing
+    }
+
+    /// Ends an allocation and gives back all that it held.
+    pub(crate) fn close(&mut self, now: Now, slot: Slot, reason: CloseReason) {
+        for family in Family::BOTH {
+            self.close_relayed(slot, family);
+        }
+        let Some(allocation) = self.table.remove(slot) else { return };
+        self.timers.clear(slot.0);
+        self.give_back(&allocation.usage, allocation.peers.count());
+        self.ledger.release_allocation(&allocation.usage);
+        // One whose sockets never opened was never announced either.
+        if allocation.opening.is_none() {
+            self.stats.allocations_closed += 1;
+            self.outbox.event(Event::AllocationClosed {
+                five_tuple: allocation.client.five_tuple,
+                user: allocation.owner.user,
+                reason,
+                age: now.monotonic.since(allocation.created),
+                to_peers: allocation.to_peers,
+                to_client: allocation.to_client,
+            });
+        }
+    }
+
+    /// Closes the relayed address of one family, if there is one.
+    pub(crate) fn close_relayed(&mut self, slot: Slot, family: Family) {
+        let relay = self.table.relay_id(slot, family);
+        let Some(allocation) = self.table.get_mut(slot) else { return };
+        let Some(relayed) = allocation.relayed.slot(family).take() else { return };
+        if relayed.open {
+            self.outbox.close_relay(relay);
+        }
+        self.ledger.release_port(family, relayed.port);
+    }
+
+    /// Counts permissions and channels that have ended.
+    pub(crate) fn give_back(&mut self, usage: &crate::ledger::Usage, gone: PeerCount) {
+        self.ledger.release_peers(usage, gone.permissions, gone.channels);
+        self.stats.permissions -= u64::from(gone.permissions);
+        self.stats.channels -= u64::from(gone.channels);
+    }
+
+    /// Removes the permissions and channels of an allocation that are over.
+    pub(crate) fn expire_peers(&mut self, now: Now, slot: Slot) {
+        let Some(allocation) = self.table.get_mut(slot) else { return };
+        let gone = allocation.peers.expire(now.monotonic);
+        if gone != PeerCount::default() {
+            let usage = Arc::clone(&allocation.usage);
+            self.give_back(&usage, gone);
+        }
+    }
+
+    fn expire(&mut self, now: Now, slot: Slot) {
+        self.expire_peers(now, slot);
+        let Some(allocation) = self.table.get(slot) else { return };
+        if allocation.expires <= now.monotonic {
+            self.close(now, slot, CloseReason::Expired);
+            return;
+        }
+        let deadline = allocation.peers.next_deadline().unwrap_or(allocation.expires);
+        self.timers.set(slot.0, deadline.min(allocation.expires));
+    }
+}

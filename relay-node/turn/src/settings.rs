@@ -1,0 +1,194 @@
+//! What the core is told to do: one snapshot, swapped as a whole.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use thiserror::Error;
+
+use crate::address::{Family, RelayPort};
+use crate::credentials::Credentials;
+use crate::nonce::Nonces;
+use crate::policy::PeerPolicy;
+
+/// A snapshot of everything that can change while the relay runs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Named in challenges.
+    pub realm: Realm,
+    /// Told to authenticated clients in SOFTWARE, if anything.
+    pub software: Option<String>,
+    /// Who may allocate.
+    pub credentials: Credentials,
+    /// How nonces are made and checked.
+    pub nonces: Nonces,
+    /// Where relayed addresses are.
+    pub relay: RelayAddresses,
+    /// How long allocations live.
+    pub lifetimes: Lifetimes,
+    /// Which peers may be reached.
+    pub policy: PeerPolicy,
+    /// How much of everything.
+    pub limits: Limits,
+}
+
+/// A realm (RFC 8489 section 14.9).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Realm(String);
+
+/// A realm that no client could use.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RealmError {
+    /// Nothing in it.
+    #[error("the realm is empty; give it the name of your domain")]
+    Empty,
+    /// RFC 8489 section 14.9 ends at 127 characters.
+    #[error("the realm has {0} characters; RFC 8489 allows 127")]
+    TooLong(usize),
+    /// A quote or a control character.
+    #[error("the realm holds the character {0:?}, which clients cannot quote; leave it out")]
+    Character(char),
+}
+
+impl Realm {
+    /// Checks a realm.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 127 characters, or holds what a quoted string cannot.
+    pub fn new(realm: &str) -> Result<Self, RealmError> {
+        if realm.is_empty() {
+            return Err(RealmError::Empty);
+        }
+        let length = realm.chars().count();
+        if length > 127 {
+            return Err(RealmError::TooLong(length));
+        }
+        match realm.chars().find(|c| c.is_control() || matches!(c, '"' | '\\')) {
+            Some(character) => Err(RealmError::Character(character)),
+            None => Ok(Self(realm.to_owned())),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The addresses that relayed addresses are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayAddresses {
+    /// For IPv4 peers.
+    pub v4: Option<RelayAddress>,
+    /// For IPv6 peers.
+    pub v6: Option<RelayAddress>,
+}
+
+/// One of the node's addresses, as the node and as the world sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayAddress {
+    /// What sockets bind.
+    pub bind: IpAddr,
+    /// What peers see: another one behind a 1:1 NAT.
+    pub advertised: IpAddr,
+}
+
+impl RelayAddresses {
+    /// The one of a family.
+    pub fn get(&self, family: Family) -> Option<RelayAddress> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+
+    /// Whether relayed addresses of this node are seen there.
+    pub(crate) fn advertises(&self, ip: IpAddr) -> bool {
+        self.get(Family::of(ip)).is_some_and(|address| address.advertised == ip)
+    }
+
+    /// How the node itself reaches one of its relayed addresses.
+    pub(crate) fn inward(&self, outside: SocketAddr) -> SocketAddr {
+        match self.get(Family::of(outside.ip())) {
+            Some(address) if address.advertised == outside.ip() => {
+                SocketAddr::new(address.bind, outside.port())
+            }
+            _ => outside,
+        }
+    }
+
+    /// How the world sees a packet that a relayed address of this node sent to another one.
+    pub(crate) fn outward(&self, inside: SocketAddr, in_use: impl Fn(Family, RelayPort) -> bool) -> SocketAddr {
+        let family = Family::of(inside.ip());
+        match self.get(family) {
+            Some(address)
+                if address.bind == inside.ip()
+                    && address.advertised != inside.ip()
+                    && in_use(family, RelayPort::new(inside.port())) =>
+            {
+                SocketAddr::new(address.advertised, inside.port())
+            }
+            _ => inside,
+        }
+    }
+}
+
+/// Lifetimes of allocations, in seconds (RFC 8656 section 7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Without a LIFETIME, or with a shorter one.
+    pub default: u32,
+    /// At most.
+    pub max: u32,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { default: 600, max: 3600 }
+    }
+}
+
+impl Lifetimes {
+    /// What a client that wants `requested` seconds is given.
+    pub(crate) fn grant(self, requested: Option<u32>) -> u32 {
+        requested.map_or(self.default, |seconds| seconds.min(self.max).max(self.default))
+    }
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For each user.
+    pub user: Quota,
+    /// For all together.
+    pub total: Quota,
+    /// For answers to the unauthenticated.
+    pub answers: AnswerLimits,
+}
+
+/// How much one user, or all together, may have at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Allocations.
+    pub allocations: u32,
+    /// Permissions over all allocations.
+    pub permissions: u32,
+    /// Channels over all allocations.
+    pub channels: u32,
+    /// Application data in both directions together; `None`: as much as goes.
+    pub bits_per_second: Option<u64>,
+}
+
+/// How many answers one worker gives to who has not proved credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// To one IPv4 address or IPv6 /64.
+    pub per_source_per_second: u32,
+    /// To all.
+    pub total_per_second: u32,
+}

@@ -1,0 +1,87 @@
+//! Where allocations are kept: a table of slots, found in O(1) by 5-tuple and by relayed address.
+
+use std::collections::HashMap;
+
+use ahash::RandomState;
+
+use crate::address::{Family, FiveTuple, RelayId};
+use crate::allocation::Allocation;
+
+/// The place of an allocation. Used again after its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) u32);
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    slots: Vec<Place>,
+    free: Vec<Slot>,
+    by_five_tuple: HashMap<FiveTuple, Slot, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// Grows with each use, so that a late event for an earlier allocation is known as such.
+    generation: u32,
+    allocation: Option<Box<Allocation>>,
+}
+
+impl Table {
+    pub(crate) fn new(hasher: &RandomState) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), by_five_tuple: HashMap::with_hasher(hasher.clone()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_five_tuple.len()
+    }
+
+    pub(crate) fn insert(&mut self, allocation: Allocation) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Place::default());
+            Slot(self.slots.len() as u32 - 1)
+        });
+        self.by_five_tuple.insert(allocation.client.five_tuple, slot);
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            place.generation = place.generation.wrapping_add(1);
+            place.allocation = Some(Box::new(allocation));
+        }
+        slot
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Box<Allocation>> {
+        let allocation = self.slots.get_mut(slot.0 as usize)?.allocation.take()?;
+        self.by_five_tuple.remove(&allocation.client.five_tuple);
+        self.free.push(slot);
+        Some(allocation)
+    }
+
+    pub(crate) fn find(&self, five_tuple: &FiveTuple) -> Option<Slot> {
+        self.by_five_tuple.get(five_tuple).copied()
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Allocation> {
+        self.slots.get(slot.0 as usize)?.allocation.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Allocation> {
+        self.slots.get_mut(slot.0 as usize)?.allocation.as_deref_mut()
+    }
+
+    /// Every slot in use.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.by_five_tuple.values().copied().collect()
+    }
+
+    /// The name of a relayed address towards the driver.
+    pub(crate) fn relay_id(&self, slot: Slot, family: Family) -> RelayId {
+        let generation = self.slots.get(slot.0 as usize).map_or(0, |place| place.generation);
+        RelayId { index: slot.0 << 1 | u32::from(family == Family::V6), generation }
+    }
+
+    /// Whose relayed address that is, unless it is of an allocation that has ended.
+    pub(crate) fn owner_of(&self, relay: RelayId) -> Option<(Slot, Family)> {
+        let slot = Slot(relay.index >> 1);
+        let family = if relay.index & 1 == 0 { Family::V4 } else { Family::V6 };
+        let place = self.slots.get(slot.0 as usize)?;
+        (place.generation == relay.generation && place.allocation.is_some()).then_some((slot, family))
+    }
+}

@@ -1,0 +1,188 @@
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use turn::{
+    AnswerLimits, Client, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes, Limits, Monotonic, Now,
+    OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses, RelayId, Settings,
+    Span, TAILROOM, Turn, UnixSeconds,
+};
+
+use turn::credentials::Secret;
+
+use super::at;
+
+/// When every test begins.
+pub const START: Now =
+    Now { monotonic: Monotonic::from_nanos(1_000_000_000), unix: UnixSeconds::new(1_800_000_000) };
+
+/// The secret of time-limited credentials in every test.
+pub const SECRET: &str = "a secret of the tests, long enough";
+
+/// Settings that refuse nothing that a well-behaved client does.
+pub fn settings() -> Settings {
+    let plenty = Quota { allocations: 1000, permissions: 1000, channels: 1000, bits_per_second: None };
+    Settings {
+        realm: Realm::new("example.org").unwrap(),
+        software: None,
+        credentials: turn::Credentials::new(
+            &Realm::new("example.org").unwrap(),
+            &[("alice", "wonderland"), ("bob", "builder")],
+            vec![Secret::new(SECRET.as_bytes()).unwrap()],
+        )
+        .unwrap(),
+        nonces: turn::Nonces::new(vec![[7; 32]], 600, true),
+        relay: RelayAddresses { v4: Some(same("203.0.113.1:0")), v6: Some(same("[2001:db8:1::1]:0")) },
+        lifetimes: Lifetimes::default(),
+        policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().unwrap()]),
+        limits: Limits {
+            user: plenty,
+            total: plenty,
+            answers: AnswerLimits { per_source_per_second: 1000, total_per_second: 10_000 },
+        },
+    }
+}
+
+fn same(address: &str) -> RelayAddress {
+    let ip = at(address).ip();
+    RelayAddress { bind: ip, advertised: ip }
+}
+
+/// Something that left the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A datagram to a peer, from a relayed address as it was bound.
+    AtPeer { from: SocketAddr, peer: SocketAddr, payload: Vec<u8>, dont_fragment: bool },
+    /// A packet to a client.
+    AtClient { client: SocketAddr, packet: Vec<u8> },
+}
+
+/// A datagram from a peer as the client gets it: nothing, or the bytes of one packet.
+pub type FromPeer = Option<(SocketAddr, Vec<u8>)>;
+
+/// One worker's core and the driver around it.
+pub struct Relay {
+    pub turn: Turn,
+    pub ledger: Arc<Ledger>,
+    pub now: Now,
+    /// Sockets that are open, by their bound address.
+    pub sockets: BTreeMap<SocketAddr, RelayId>,
+    /// Ports that something else on the node holds.
+    pub busy: HashSet<u16>,
+    /// Set to fail every further socket.
+    pub exhausted: bool,
+    pub events: Vec<Event>,
+}
+
+impl Relay {
+    pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self::on_ports(settings, 50000..=59999)
+    }
+
+    pub fn on_ports(settings: Settings, ports: std::ops::RangeInclusive<u16>) -> Self {
+        let ledger = Arc::new(Ledger::new(ports));
+        Self::beside(settings, ledger, 1)
+    }
+
+    /// Another worker of the node that has `ledger`.
+    pub fn beside(settings: Settings, ledger: Arc<Ledger>, seed: u8) -> Self {
+        Self {
+            turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), [seed; 32]),
+            ledger,
+            now: START,
+            sockets: BTreeMap::new(),
+            busy: HashSet::new(),
+            exhausted: false,
+            events: Vec::new(),
+        }
+    }
+
+    /// Lets time pass, with the timers that run out.
+    pub fn wait(&mut self, duration: Duration) -> Vec<Seen> {
+        self.now = self.now.after(duration);
+        self.turn.timeout(self.now);
+        self.drain()
+    }
+
+    /// A packet from a client.
+    pub fn packet(&mut self, client: &Client, packet: &[u8]) -> Vec<Seen> {
+        let forward = self.turn.client_packet(self.now, client, packet);
+        let mut seen = self.drain();
+        if let Forward::ToPeer { relay, peer, payload, dont_fragment } = forward {
+            let (from, _) = self.sockets.iter().find(|(_, id)| **id == relay).expect("an open socket");
+            seen.push(Seen::AtPeer {
+                from: *from,
+                peer: peer.get(),
+                payload: packet[payload.range()].to_vec(),
+                dont_fragment,
+            });
+        }
+        seen
+    }
+
+    /// A datagram from `peer` to the relayed address `relayed`.
+    pub fn from_peer(&mut self, peer: SocketAddr, relayed: SocketAddr, payload: &[u8]) -> FromPeer {
+        let relay = *self.sockets.get(&relayed)?;
+        let mut buffer = vec![0xAA; HEADROOM];
+        buffer.extend_from_slice(payload);
+        buffer.extend_from_slice(&[0xAA; TAILROOM]);
+        let span = Span { start: HEADROOM, end: HEADROOM + payload.len() };
+        let forward = self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span);
+        assert!(self.drain().is_empty(), "a relayed packet has no other output");
+        match forward {
+            Forward::ToClient { client, packet } => {
+                Some((client.five_tuple.client.get(), buffer[packet.range()].to_vec()))
+            }
+            Forward::Nothing => None,
+            Forward::ToPeer { .. } => panic!("a peer's packet went to a peer"),
+        }
+    }
+
+    /// An ICMP error for a packet from `relayed` to `peer`.
+    pub fn icmp(&mut self, peer: SocketAddr, relayed: SocketAddr, error: IcmpError) -> Vec<Seen> {
+        let relay = self.sockets[&relayed];
+        self.turn.peer_icmp(self.now, relay, PeerAddr::new(peer), error);
+        self.drain()
+    }
+
+    /// Does what the core asks for.
+    pub fn drain(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        loop {
+            let opened = match self.turn.poll_output() {
+                None => return seen,
+                Some(Output::ToClient { client, packet }) => {
+                    seen.push(Seen::AtClient {
+                        client: client.five_tuple.client.get(),
+                        packet: packet.to_vec(),
+                    });
+                    continue;
+                }
+                Some(Output::Event(event)) => {
+                    self.events.push(event);
+                    continue;
+                }
+                Some(Output::CloseRelay { relay }) => {
+                    self.sockets.retain(|_, id| *id != relay);
+                    continue;
+                }
+                Some(Output::OpenRelay { relay, local }) => (relay, local),
+            };
+            let (relay, local) = opened;
+            let result = if self.exhausted {
+                Err(OpenError::Exhausted)
+            } else if self.busy.contains(&local.port()) || self.sockets.contains_key(&local) {
+                Err(OpenError::InUse)
+            } else {
+                self.sockets.insert(local, relay);
+                Ok(())
+            };
+            self.turn.relay_opened(self.now, relay, result);
+        }
+    }
+}
