@@ -86,23 +86,25 @@ impl Client {
         }
     }
 
-    /// Sends a request until its response comes. What else comes is kept for [`Client::aside`].
+    /// Sends a request, over UDP again and again, until its response comes. What else comes is kept for
+    /// [`Client::aside`].
     pub fn ask(&mut self, request: &[u8]) -> Reply {
         let id = &request[4..20];
         let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.send(request);
-            let pause = Instant::now() + RETRANSMIT;
-            while let Some(left) = pause.checked_duration_since(Instant::now()) {
-                let patience = if matches!(self.link, Link::Datagrams(_)) { left } else { PATIENCE };
-                let Some(packet) = self.receive(patience) else { break };
+            let again = match self.link {
+                Link::Datagrams(_) => Instant::now() + RETRANSMIT.min(left),
+                Link::Stream { .. } => end,
+            };
+            while let Some(packet) = self.receive(again.saturating_duration_since(Instant::now())) {
                 if packet.get(4..20) == Some(id) {
                     return Reply(packet);
                 }
                 self.aside.push(packet);
             }
         }
-        panic!("no answer from the relay to {request:02x?}");
+        panic!("no answer from the relay to {}", request.escape_ascii());
     }
 
     /// Everything that has come and was no response to [`Client::ask`]. Asks for a Binding first: what the
