@@ -66,7 +66,7 @@ impl<'b> MessageWriter<'b> {
         let room = self.buffer.get_mut(start..).ok_or(BufferFull)?;
         let mut value = Value::new(room, self.id, self.classic);
         attribute.encode(&mut value)?;
-        let length = value.len();
+        let length = value.written();
         self.close(A::TYPE, length)?;
         Ok(self)
     }

@@ -28,13 +28,8 @@ impl<'b> Value<'b> {
     }
 
     /// Bytes written so far.
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn written(&self) -> usize {
         self.written
-    }
-
-    /// Whether nothing was written yet.
-    pub const fn is_empty(&self) -> bool {
-        self.written == 0
     }
 
     /// Appends `bytes`.
