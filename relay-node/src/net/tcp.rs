@@ -34,6 +34,11 @@ impl Acceptor {
         Ok(Self { listener: socket.into(), reserve: reserve() })
     }
 
+    /// Fails if somebody listens at `address`, even one who would share it.
+    pub fn probe(address: SocketAddr) -> io::Result<()> {
+        open(address)?.bind(&address.into())
+    }
+
     /// Where it listens.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
@@ -75,6 +80,16 @@ pub enum Accepted {
     Refused,
     /// Nothing waits.
     None,
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted relay must not wait for its old connections to time out.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {

@@ -34,6 +34,11 @@ pub fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Fails if a socket has `address`, even one that would share it.
+pub fn probe(address: SocketAddr) -> io::Result<()> {
+    open(address)?.bind(&address.into())
+}
+
 /// Opens the socket of a relayed transport address: it tells ICMP errors, and its datagrams may be
 /// fragmented on their way.
 pub fn relay(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -1,1 +1,5 @@
-//! TLS server identities.
+//! TLS server identities, re-read while connections live.
+
+mod certificates;
+
+pub use certificates::{CertificateError, Certificates};

@@ -1,1 +1,29 @@
 //! Workers: one thread for each core, each a relay of its own.
+//!
+//! [`start`] binds all sockets of a [`Plan`] and starts the threads. A worker waits in one epoll set
+//! for everything that is its own: its sockets of the UDP listeners, the relay sockets of its
+//! allocations, the connections that it accepted, its mailbox. In a round it takes what has come,
+//! hands each packet to its [`turn::Turn`], and sends what comes of it at the end of the round
+//! (`run.rs`). Datagrams pass through `datagrams.rs`, streams through `stream/`.
+//!
+//! On a packet's way there is no lock, no allocation and no log. A UDP client belongs to the worker
+//! that a hash of its address names; a datagram that the kernel gave to another worker is handed to
+//! that one through its mailbox.
+
+mod clock;
+mod counters;
+mod datagrams;
+mod frames;
+mod mailbox;
+mod plan;
+mod relays;
+mod run;
+mod start;
+mod stream;
+mod token;
+mod workers;
+
+pub use counters::{Counters, SocketStats};
+pub use plan::{ListenerPlan, Plan, StreamLimits};
+pub use start::{StartError, start};
+pub use workers::{BoundListener, Events, Workers};

@@ -1,0 +1,174 @@
+//! A certificate chain with its key, and the TLS settings around them.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::{fmt, fs, io};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::server::NoServerSessionStorage;
+use thiserror::Error;
+
+/// TURN over TLS (RFC 7443). A client that offers other protocols only is refused.
+const ALPN: &[u8] = b"stun.turn";
+
+/// Who the relay is towards TLS clients. Clones are the same identity.
+#[derive(Clone)]
+pub struct Certificates(Arc<Identity>);
+
+struct Identity {
+    source: Source,
+    current: ArcSwap<ServerConfig>,
+    // A hash of what `current` was read from.
+    content: AtomicU64,
+}
+
+enum Source {
+    Files { certificates: PathBuf, key: PathBuf },
+    Memory,
+}
+
+/// What is wrong with a certificate or its key.
+#[derive(Debug, Error)]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}; check the path and its permissions", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No certificate in a file.
+    #[error("{0} holds no PEM certificate that can be read; it needs the chain, the server's own first")]
+    NoCertificate(String),
+    /// No key in a file.
+    #[error("{0} holds no PEM private key that can be read; it needs one in PKCS#8, PKCS#1 or SEC1 form")]
+    NoKey(String),
+    /// The two do not go together, or are of a kind that TLS does not use.
+    #[error("{certificates} and {key} cannot be used together: {source}; they must be one pair")]
+    Refused {
+        /// Where the certificates are from.
+        certificates: String,
+        /// Where the key is from.
+        key: String,
+        /// What rustls says.
+        source: rustls::Error,
+    },
+}
+
+impl Certificates {
+    /// Reads a PEM certificate chain and its PEM private key.
+    ///
+    /// # Errors
+    /// When a file cannot be read or is no such thing, or the two do not go together.
+    pub fn from_files(certificates: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
+        let (chain, secret) = (read(&certificates)?, read(&key)?);
+        let config = config(&chain, &name(&certificates), &secret, &name(&key))?;
+        Ok(Self::new(Source::Files { certificates, key }, config, hash(&chain, &secret)))
+    }
+
+    /// Takes a PEM certificate chain and its PEM private key from memory.
+    ///
+    /// # Errors
+    /// When they are no such thing or do not go together.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let config = config(certificates, "the certificate", key, "the key")?;
+        Ok(Self::new(Source::Memory, config, hash(certificates, key)))
+    }
+
+    fn new(source: Source, config: ServerConfig, content: u64) -> Self {
+        Self(Arc::new(Identity {
+            source,
+            current: ArcSwap::from_pointee(config),
+            content: AtomicU64::new(content),
+        }))
+    }
+
+    /// Reads the files again; whether they have changed. New connections get the new identity,
+    /// those that live keep theirs.
+    ///
+    /// # Errors
+    /// As [`Self::from_files`]; the last good identity stays in use.
+    pub fn reload(&self) -> Result<bool, CertificateError> {
+        let Source::Files { certificates, key } = &self.0.source else { return Ok(false) };
+        let (chain, secret) = (read(certificates)?, read(key)?);
+        let content = hash(&chain, &secret);
+        if self.0.content.load(Ordering::Relaxed) == content {
+            return Ok(false);
+        }
+        let config = config(&chain, &name(certificates), &secret, &name(key))?;
+        self.0.current.store(Arc::new(config));
+        self.0.content.store(content, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// The TLS settings for a new connection.
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        self.0.current.load_full()
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.source {
+            Source::Files { certificates, key } => {
+                f.debug_struct("Certificates").field("certificates", certificates).field("key", key).finish()
+            }
+            Source::Memory => f.write_str("Certificates"),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
+}
+
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Keyed for this process, so that nobody learns about a key from it.
+fn hash(certificates: &[u8], key: &[u8]) -> u64 {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    HASHER.hash_one((certificates, key))
+}
+
+fn config(
+    certificates: &[u8],
+    certificates_name: &str,
+    key: &[u8],
+    key_name: &str,
+) -> Result<ServerConfig, CertificateError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<_, pem::Error>>()
+        .ok()
+        .filter(|chain: &Vec<_>| !chain.is_empty())
+        .ok_or_else(|| CertificateError::NoCertificate(certificates_name.to_owned()))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey(key_name.to_owned()))?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|source| CertificateError::Refused {
+            certificates: certificates_name.to_owned(),
+            key: key_name.to_owned(),
+            source,
+        })?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Clients stay for a call and come back with a new one: sessions to resume would only take memory.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Named, whatever else the process uses: its first choice of key exchange is post-quantum.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
+}

@@ -1,0 +1,224 @@
+//! A worker's UDP sockets: what comes in and what goes out in a round.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+use turn::{Client, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
+
+use crate::net::memory::{Packet, PacketMemory};
+use crate::net::name::is_link_local;
+use crate::net::receive::ReceiveBatch;
+use crate::net::send::{Datagram, SendBatch};
+
+use super::counters::SocketStats;
+use super::relays::Relays;
+
+/// Datagrams in hand at a time. Enough that those from many relay sockets leave together.
+const SLOTS: usize = 128;
+/// Datagrams from one socket in a row; then it is the next one's turn.
+const BURST: usize = 64;
+
+// The core writes around payloads in place.
+const _: () = assert!(PacketMemory::HEADROOM >= HEADROOM && TAILROOM <= 8);
+
+/// Numbers of sockets in the send batch: listeners from 0 on, relays from here on.
+const FIRST_RELAY: u32 = 1 << 31;
+
+/// One worker's socket of a UDP listener.
+pub(super) struct Listener {
+    socket: UdpSocket,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// `address` is what the socket is bound to.
+    pub(super) fn new(socket: UdpSocket, address: SocketAddr) -> Self {
+        Self { socket, address }
+    }
+
+    /// The socket, to wait for datagrams.
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    fn is_wildcard(&self) -> bool {
+        self.address.ip().is_unspecified()
+    }
+}
+
+/// UDP listeners and relays with the datagrams that go through them.
+///
+/// A received datagram stays in its slot until the end of the round, and what is sent on points into
+/// that slot. What leaves is grouped by socket: one call for all that goes to clients of a listener,
+/// whichever relays it came from.
+pub(super) struct Datagrams {
+    // By place in the plan; none for streams.
+    listeners: Vec<Option<Listener>>,
+    pub(super) relays: Relays,
+    received: ReceiveBatch,
+    leaving: SendBatch,
+}
+
+impl Datagrams {
+    pub(super) fn new(listeners: Vec<Option<Listener>>) -> Self {
+        Self {
+            listeners,
+            relays: Relays::default(),
+            received: ReceiveBatch::new(SLOTS),
+            leaving: SendBatch::new(SLOTS, true),
+        }
+    }
+
+    /// Receives from a listener; the slots that its datagrams are in.
+    pub(super) fn receive_from_clients(&mut self, listener: usize, stats: &mut SocketStats) -> Range<usize> {
+        self.make_room(stats);
+        let Some(Some(listener)) = self.listeners.get(listener) else { return 0..0 };
+        // An error is an earlier answer's ICMP error: it is gone now, and what waits is told again.
+        let slots = if listener.is_wildcard() {
+            self.received.receive_with_destination(&listener.socket, BURST)
+        } else {
+            self.received.receive(&listener.socket, BURST)
+        }
+        .unwrap_or(0..0);
+        stats.receive_calls += 1;
+        stats.datagrams_received += slots.len() as u64;
+        slots
+    }
+
+    /// Receives from a relay's peers; the relay, the slots, and whether more may wait.
+    pub(super) fn receive_from_peers(
+        &mut self,
+        index: usize,
+        stats: &mut SocketStats,
+    ) -> Option<(RelayId, Range<usize>, bool)> {
+        self.make_room(stats);
+        let (relay, socket) = self.relays.get(index)?;
+        let (slots, more) = match self.received.receive(socket, BURST) {
+            Ok(slots) => {
+                let full = slots.len() == BURST;
+                (slots, full)
+            }
+            // A pending ICMP error took the place of the datagrams behind it.
+            Err(error) => (0..0, error.kind() != std::io::ErrorKind::WouldBlock),
+        };
+        stats.receive_calls += 1;
+        stats.datagrams_received += slots.len() as u64;
+        Some((relay, slots, more))
+    }
+
+    fn make_room(&mut self, stats: &mut SocketStats) {
+        if self.received.free() < BURST {
+            self.end_round(stats);
+        }
+    }
+
+    /// Who sent the datagram in `slot` of a listener, and to which address.
+    pub(super) fn addresses(&self, listener: usize, slot: usize) -> Option<(SocketAddr, SocketAddr)> {
+        let client = self.received.source(slot)?;
+        let listener = self.listeners.get(listener)?.as_ref()?;
+        if !listener.is_wildcard() {
+            return Some((client, listener.address));
+        }
+        let (ip, interface) = self.received.destination(slot)?;
+        let mut server = SocketAddr::new(ip, listener.address.port());
+        if let SocketAddr::V6(v6) = &mut server
+            && is_link_local(ip)
+        {
+            v6.set_scope_id(interface);
+        }
+        Some((client, server))
+    }
+
+    /// The source of the datagram in `slot` of a relay.
+    pub(super) fn peer(&self, slot: usize) -> Option<PeerAddr> {
+        self.received.source(slot).map(PeerAddr::new)
+    }
+
+    /// The bytes around the datagram in `slot`, and its place in them.
+    pub(super) fn slot_mut(&mut self, slot: usize) -> (&mut [u8], Range<usize>) {
+        let payload = self.received.payload(slot);
+        (self.received.memory_mut().slot_mut(slot), payload)
+    }
+
+    /// A part of what is in `slot`.
+    pub(super) fn packet(&self, slot: usize, offset: usize, span: Span) -> Option<Packet> {
+        self.received.memory().packet(slot, offset + span.start, offset + span.end)
+    }
+
+    /// A part of what is in `slot`, as bytes.
+    pub(super) fn bytes(&self, packet: Packet) -> &[u8] {
+        self.received.memory().bytes(packet)
+    }
+
+    /// Keeps a copy of `bytes` until they are sent.
+    pub(super) fn copy(&mut self, bytes: &[u8], stats: &mut SocketStats) -> Option<Packet> {
+        if let Some(packet) = self.received.memory_mut().write(bytes) {
+            return Some(packet);
+        }
+        self.flush(stats);
+        self.received.memory_mut().write(bytes)
+    }
+
+    /// Sends `packet` to a client of `listener` at the end of the round.
+    pub(super) fn send_to_client(
+        &mut self,
+        listener: usize,
+        client: &Client,
+        packet: Packet,
+        stats: &mut SocketStats,
+    ) {
+        let wildcard = matches!(self.listeners.get(listener), Some(Some(it)) if it.is_wildcard());
+        let from: Option<IpAddr> = wildcard.then(|| client.five_tuple.server.ip());
+        let datagram = Datagram {
+            socket: listener as u32,
+            to: client.five_tuple.client.get(),
+            from,
+            packet,
+            dont_fragment: false,
+        };
+        self.send(datagram, stats);
+    }
+
+    /// Sends `packet` to a peer at the end of the round.
+    pub(super) fn send_to_peer(
+        &mut self,
+        relay: RelayId,
+        peer: PeerAddr,
+        packet: Packet,
+        dont_fragment: bool,
+        stats: &mut SocketStats,
+    ) {
+        let socket = FIRST_RELAY | relay.index() as u32;
+        self.send(Datagram { socket, to: peer.get(), from: None, packet, dont_fragment }, stats);
+    }
+
+    fn send(&mut self, datagram: Datagram, stats: &mut SocketStats) {
+        if self.leaving.is_full() {
+            self.flush(stats);
+        }
+        self.leaving.push(datagram);
+    }
+
+    /// Sends what waits. Received datagrams stay where they are.
+    pub(super) fn flush(&mut self, stats: &mut SocketStats) {
+        if !self.leaving.is_empty() {
+            let (listeners, relays) = (&self.listeners, &self.relays);
+            let sent = self.leaving.flush(self.received.memory(), |number| match number {
+                FIRST_RELAY.. => relays.get((number - FIRST_RELAY) as usize).map(|(_, socket)| socket),
+                listener => Some(listeners.get(listener as usize)?.as_ref()?.socket.as_fd()),
+            });
+            stats.send_calls += sent.calls;
+            stats.datagrams_sent += sent.sent;
+            stats.datagrams_blocked += sent.blocked;
+            stats.datagrams_refused += sent.refused;
+        }
+        self.received.memory_mut().clear_outbox();
+    }
+
+    /// Sends what waits and forgets what was received.
+    pub(super) fn end_round(&mut self, stats: &mut SocketStats) {
+        self.flush(stats);
+        self.received.clear();
+    }
+}

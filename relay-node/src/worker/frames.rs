@@ -1,0 +1,80 @@
+//! A worker's part in its clients' streams: from bytes to packets.
+
+use stun::stream::{Frame, next_frame};
+use turn::{Client, Now};
+
+use crate::net::poll::Ready;
+
+use super::run::Worker;
+use super::stream::{Cause, End};
+use super::token::Path;
+
+impl Worker {
+    /// Reads from a connection and takes the packets that came.
+    pub(super) fn take_from_connection(&mut self, connection: usize, ready: Ready, now: Now) {
+        if ready.write {
+            self.streams.has_room(connection);
+        }
+        if !ready.read {
+            return;
+        }
+        // Taken out for the time, since packets in it go through the whole worker.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if let Some((five_tuple, received)) = self.streams.read(connection, &mut scratch) {
+            let client = Client { five_tuple, path: Path::Connection(connection).pack() };
+            let bytes = scratch.get(..received.filled).unwrap_or_default();
+            let valid = self.take_frames(&client, connection, bytes, now);
+            match received.end {
+                _ if !valid => self.streams.doom(connection, Cause::Invalid),
+                Some(End::Invalid) => self.streams.doom(connection, Cause::Invalid),
+                Some(End::Lost) => self.streams.doom(connection, Cause::Gone),
+                Some(End::Closed) => {
+                    // It could never refresh its allocation.
+                    self.turn.client_gone(now, &five_tuple);
+                    self.follow_outputs(now);
+                    self.streams.finish(connection, now);
+                }
+                None => {}
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// Takes the frames in `bytes` and keeps what is left; whether all of it is well formed.
+    fn take_frames(&mut self, client: &Client, connection: usize, bytes: &[u8], now: Now) -> bool {
+        let mut rest = bytes;
+        let mut frames = 0;
+        loop {
+            match next_frame(rest) {
+                Frame::Complete { len, message } => {
+                    let (frame, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+                    self.take_packet(client, frame.get(..message).unwrap_or_default(), now);
+                    rest = behind;
+                    frames += 1;
+                }
+                Frame::Incomplete => {
+                    let proven = self.turn.has_allocation(&client.five_tuple);
+                    self.streams.keep(connection, rest, frames, proven, now);
+                    return true;
+                }
+                Frame::Invalid => return false,
+            }
+        }
+    }
+
+    /// Closes connections whose deadline is over.
+    pub(super) fn expire_connections(&mut self, now: Now) {
+        if self.streams.next_deadline().is_some_and(|due| due <= now.monotonic) {
+            let turn = &self.turn;
+            self.streams.expire(now, |five_tuple| turn.has_allocation(five_tuple));
+        }
+    }
+
+    /// Closes connections that cannot live on, and their allocations.
+    pub(super) fn close_connections(&mut self, now: Now) {
+        while let Some(five_tuple) = self.streams.close_doomed(&mut self.stats) {
+            self.turn.client_gone(now, &five_tuple);
+            self.follow_outputs(now);
+        }
+    }
+}

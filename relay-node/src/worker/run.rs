@@ -1,0 +1,277 @@
+//! A worker's life: wait, take what came, hand it to the core, do what the core says.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use turn::{
+    Client, ClientAddr, FiveTuple, Forward, IcmpError, Now, Output, PeerAddr, ServerAddr, Span, Transport,
+    Turn,
+};
+
+use crate::net::icmp;
+use crate::net::poll::{self, Poller, Ready};
+use crate::net::steering::Steering;
+
+use super::clock;
+use super::counters::{Counters, SocketStats};
+use super::datagrams::Datagrams;
+use super::mailbox::{Command, Mailbox};
+use super::stream::{Kind, Streams};
+use super::token::{Path, Token};
+use super::workers::Events;
+
+/// Events taken from epoll at a time.
+const EVENTS: usize = 512;
+/// ICMP errors taken from one relay in a row.
+const ICMP_BURST: usize = 16;
+
+/// One thread's relay. It shares nothing with the others but mailboxes and the ledger.
+pub(super) struct Worker {
+    /// Its place among the workers.
+    pub(super) index: usize,
+    /// The TURN server.
+    pub(super) turn: Turn,
+    /// What it waits for.
+    pub(super) poller: Poller,
+    /// Its UDP sockets.
+    pub(super) datagrams: Datagrams,
+    /// Its connections.
+    pub(super) streams: Streams,
+    /// Where packets from streams are put together.
+    pub(super) scratch: Vec<u8>,
+    /// Which worker a UDP client belongs to.
+    pub(super) steering: Steering,
+    /// All workers' mailboxes, its own among them.
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    /// Its own mailbox.
+    pub(super) mailbox: Arc<Mailbox>,
+    /// What it has counted.
+    pub(super) stats: SocketStats,
+    /// Where others read it.
+    pub(super) counters: Arc<Counters>,
+    /// What happened to its allocations, for others to log.
+    pub(super) events: Arc<Events>,
+    /// Relays whose sockets were not emptied, by index.
+    pub(super) unfinished: VecDeque<usize>,
+    /// Whether it was told to stop.
+    pub(super) stopped: bool,
+}
+
+impl Worker {
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        let mut events = poll::Events::new(EVENTS);
+        while !self.stopped {
+            let timeout = self.timeout(clock::now());
+            if let Err(error) = self.poller.wait(&mut events, timeout) {
+                tracing::error!(worker = self.index, %error, "cannot wait for sockets; the worker ends");
+                return;
+            }
+            let now = clock::now();
+            let unfinished = self.unfinished.len();
+            for place in 0..events.len() {
+                if let Some(ready) = events.get(place) {
+                    self.take(ready, now);
+                }
+            }
+            for _ in 0..unfinished {
+                if let Some(relay) = self.unfinished.pop_front() {
+                    self.take_icmp_errors(relay, now);
+                    self.take_from_peers(relay, now);
+                }
+            }
+            if self.turn.next_timeout().is_some_and(|due| due <= now.monotonic) {
+                self.turn.timeout(now);
+                self.follow_outputs(now);
+            }
+            self.expire_connections(now);
+            self.end_round(now);
+        }
+    }
+
+    /// How long nothing has to be done unless something comes.
+    fn timeout(&self, now: Now) -> Option<Duration> {
+        if !self.unfinished.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = self.turn.next_timeout().into_iter().chain(self.streams.next_deadline()).min();
+        due.map(|due| due.since(now.monotonic))
+    }
+
+    fn take(&mut self, ready: Ready, now: Now) {
+        match Token::unpack(ready.token) {
+            Some(Token::Listener(listener)) => self.take_from_clients(listener, now),
+            Some(Token::Relay(relay)) => {
+                if ready.error {
+                    self.take_icmp_errors(relay, now);
+                }
+                self.take_from_peers(relay, now);
+            }
+            Some(Token::Mailbox) => self.open_mailbox(now),
+            Some(Token::Acceptor(listener)) => {
+                self.streams.accept(listener, &self.poller, now, &mut self.stats);
+            }
+            Some(Token::Connection(connection)) => self.take_from_connection(connection, ready, now),
+            None => {}
+        }
+    }
+
+    fn take_from_clients(&mut self, listener: usize, now: Now) {
+        let slots = self.datagrams.receive_from_clients(listener, &mut self.stats);
+        for slot in slots {
+            let Some((client, server)) = self.datagrams.addresses(listener, slot) else { continue };
+            let (buffer, payload) = self.datagrams.slot_mut(slot);
+            let offset = payload.start;
+            let packet: &[u8] = buffer.get(payload).unwrap_or_default();
+            let owner = self.steering.owner(client);
+            if owner != self.index {
+                let taken = self
+                    .mailboxes
+                    .get(owner)
+                    .is_some_and(|mailbox| mailbox.hand_over(listener, client, server, packet));
+                self.stats.datagrams_handed_over += u64::from(taken);
+                self.stats.handovers_dropped += u64::from(!taken);
+                continue;
+            }
+            let client = udp_client(listener, client, server);
+            if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
+                self.turn.client_packet(now, &client, packet)
+                && let Some(packet) = self.datagrams.packet(slot, offset, payload)
+            {
+                self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, &mut self.stats);
+            }
+            self.follow_outputs(now);
+        }
+    }
+
+    fn take_from_peers(&mut self, relay: usize, now: Now) {
+        let received = self.datagrams.receive_from_peers(relay, &mut self.stats);
+        let Some((id, slots, more)) = received else { return };
+        if more {
+            self.unfinished.push_back(relay);
+        }
+        for slot in slots {
+            let Some(peer) = self.datagrams.peer(slot) else { continue };
+            let (buffer, payload) = self.datagrams.slot_mut(slot);
+            let forward = self.turn.peer_packet(now, id, peer, buffer, Span::from(payload));
+            if let Forward::ToClient { client, packet } = forward {
+                self.send_from_slot(slot, packet, &client);
+            }
+            self.follow_outputs(now);
+        }
+    }
+
+    fn send_from_slot(&mut self, slot: usize, span: Span, client: &Client) {
+        let Some(packet) = self.datagrams.packet(slot, 0, span) else { return };
+        match Path::unpack(client.path) {
+            Path::Listener(listener) => {
+                self.datagrams.send_to_client(listener, client, packet, &mut self.stats);
+            }
+            Path::Connection(connection) => {
+                let packet = self.datagrams.bytes(packet);
+                let stats = &mut self.stats;
+                self.streams.send(connection, &client.five_tuple, packet, Kind::Data, stats);
+            }
+        }
+    }
+
+    fn take_icmp_errors(&mut self, relay: usize, now: Now) {
+        for _ in 0..ICMP_BURST {
+            let Some((id, socket)) = self.datagrams.relays.get(relay) else { return };
+            let Some(report) = icmp::next_error(socket) else { return };
+            let Some(report) = report else { continue };
+            self.stats.icmp_errors += 1;
+            let error = IcmpError { kind: report.kind, code: report.code, data: report.mtu.to_be_bytes() };
+            self.turn.peer_icmp(now, id, PeerAddr::new(report.peer), error);
+            self.follow_outputs(now);
+        }
+        self.unfinished.push_back(relay);
+    }
+
+    fn open_mailbox(&mut self, now: Now) {
+        let parcels = self.mailbox.open();
+        while let Some(command) = self.mailbox.next_command() {
+            match command {
+                Command::Apply(settings) => self.turn.apply(settings),
+                Command::Drain => self.turn.drain(),
+                Command::Stop => {
+                    self.turn.end_all(now);
+                    self.stopped = true;
+                }
+            }
+            self.follow_outputs(now);
+        }
+        for _ in 0..parcels {
+            let Some(parcel) = self.mailbox.next_parcel() else { break };
+            let client = udp_client(parcel.listener, parcel.client, parcel.server);
+            self.take_packet(&client, &parcel.bytes, now);
+            self.mailbox.recycle(parcel);
+        }
+    }
+
+    /// Takes a client's packet that is in no slot.
+    pub(super) fn take_packet(&mut self, client: &Client, packet: &[u8], now: Now) {
+        if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
+            self.turn.client_packet(now, client, packet)
+            && let Some(payload) = packet.get(payload.range())
+            && let Some(packet) = self.datagrams.copy(payload, &mut self.stats)
+        {
+            self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, &mut self.stats);
+        }
+        self.follow_outputs(now);
+    }
+
+    /// Does what the core says, in its order.
+    pub(super) fn follow_outputs(&mut self, now: Now) {
+        while let Some(output) = self.turn.poll_output() {
+            match output {
+                Output::OpenRelay { relay, local } => {
+                    let result = self.datagrams.relays.open(relay, local, &self.poller);
+                    self.stats.relays_open += u64::from(result.is_ok());
+                    self.turn.relay_opened(now, relay, result);
+                }
+                Output::CloseRelay { relay } => {
+                    // What it relayed last still leaves from it.
+                    self.datagrams.flush(&mut self.stats);
+                    self.stats.relays_open -= u64::from(self.datagrams.relays.close(relay));
+                }
+                Output::ToClient { client, packet } => match Path::unpack(client.path) {
+                    Path::Listener(listener) => {
+                        if let Some(packet) = self.datagrams.copy(packet, &mut self.stats) {
+                            self.datagrams.send_to_client(listener, &client, packet, &mut self.stats);
+                        }
+                    }
+                    Path::Connection(connection) => {
+                        let stats = &mut self.stats;
+                        self.streams.send(connection, &client.five_tuple, packet, Kind::Control, stats);
+                    }
+                },
+                Output::Event(event) => {
+                    let dropped = self.events.push(event).is_err();
+                    self.stats.events_dropped += u64::from(dropped);
+                }
+            }
+        }
+    }
+
+    fn end_round(&mut self, now: Now) {
+        self.streams.flush(&self.poller);
+        self.close_connections(now);
+        self.datagrams.end_round(&mut self.stats);
+        self.counters.publish(self.turn.stats(), &self.stats, self.turn.allocations());
+    }
+}
+
+fn udp_client(listener: usize, client: SocketAddr, server: SocketAddr) -> Client {
+    Client {
+        five_tuple: FiveTuple {
+            client: ClientAddr::new(client),
+            server: ServerAddr::new(server),
+            transport: Transport::Udp,
+        },
+        path: Path::Listener(listener).pack(),
+    }
+}

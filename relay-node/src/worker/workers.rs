@@ -1,0 +1,100 @@
+//! The running workers, as the rest of the daemon sees them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_queue::ArrayQueue;
+use turn::{Event, Settings, Transport};
+
+use super::counters::Counters;
+use super::mailbox::{Command, Mailbox};
+
+/// A listener with the address that it really has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundListener {
+    /// What clients speak there.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What has happened to one worker's allocations, for others to log. A full queue takes no more.
+pub type Events = ArrayQueue<Event>;
+
+/// The running workers. Dropping it stops them.
+pub struct Workers {
+    pub(super) bound: Vec<BoundListener>,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) counters: Vec<Arc<Counters>>,
+    pub(super) events: Vec<Arc<Events>>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// The listeners, in the order of the plan.
+    pub fn bound(&self) -> &[BoundListener] {
+        &self.bound
+    }
+
+    /// Goes on under other settings. What lives, lives on.
+    pub fn apply(&self, settings: &Arc<Settings>) {
+        self.tell(|| Command::Apply(Arc::clone(settings)));
+    }
+
+    /// From now on refuses new allocations.
+    pub fn drain(&self) {
+        self.tell(|| Command::Drain);
+    }
+
+    /// Ends all allocations and the workers.
+    pub fn stop(&self) {
+        self.tell(|| Command::Stop);
+    }
+
+    /// Allocations that live, as of each worker's last round.
+    pub fn allocations(&self) -> usize {
+        self.counters.iter().map(|counters| counters.allocations() as usize).sum()
+    }
+
+    /// Each worker's numbers.
+    pub fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    /// Each worker's events.
+    pub fn events(&self) -> Vec<Arc<Events>> {
+        self.events.clone()
+    }
+
+    /// Whether every worker runs.
+    pub fn alive(&self) -> bool {
+        !self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Waits until every worker has ended, after [`Self::stop`].
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for mailbox in &self.mailboxes {
+            mailbox.command(command());
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop();
+        self.wait();
+    }
+}
