@@ -1,6 +1,7 @@
 //! Agents of aioice, an ICE library in Python, in a virtual environment of their own.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,7 +11,6 @@ use crate::credential::Credential;
 use crate::network::Party;
 use crate::process::Process;
 use crate::transport::Transport;
-use std::net::SocketAddr;
 
 const VERSION: &str = "aioice==0.13.0";
 const SCRIPT: &str = include_str!("../clients/aioice_agent.py");
@@ -36,13 +36,15 @@ impl Agent {
         authority: &Path,
     ) -> Self {
         let role = if controlling { "controlling" } else { "controlled" };
-        let transport = match transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-            Transport::Tls => "tls",
-        };
         let mut command = from.namespace.command(&environment().to_string_lossy());
-        command.args(["-c", SCRIPT, role, &relay.ip().to_string(), &relay.port().to_string(), transport]);
+        command.args([
+            "-c",
+            SCRIPT,
+            role,
+            &relay.ip().to_string(),
+            &relay.port().to_string(),
+            transport.name(),
+        ]);
         command.arg(&credential.username).env("SSL_CERT_FILE", authority);
         let mut process = Process::start(&format!("aioice, {role}"), command);
         process.write_line(&credential.password);

@@ -18,6 +18,7 @@ pub mod credential;
 pub mod namespace;
 pub mod network;
 pub mod peer;
+pub mod pion;
 pub mod process;
 pub mod relay;
 pub mod request;

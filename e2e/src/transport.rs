@@ -10,3 +10,14 @@ pub enum Transport {
     /// TLS over TCP
     Tls,
 }
+
+impl Transport {
+    /// The name that clients know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}

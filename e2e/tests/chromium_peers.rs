@@ -51,7 +51,7 @@ fn peers_meet(transport: Transport) {
     });
     for report in &first {
         assert_eq!((&report["local"], &report["remote"]), (&json!("relay"), &json!("relay")), "{report}");
-        assert_eq!(report["relayProtocol"], protocol(transport), "{report}");
+        assert_eq!(report["relayProtocol"], transport.name(), "{report}");
         assert_eq!(report["relayAddress"], network.relay.v4.to_string(), "{report}");
     }
     let [offer, answer] = &first;
@@ -76,13 +76,4 @@ fn both(signalling: &Signalling, what: &str, condition: impl Fn(&Value) -> bool)
     });
     assert!(found.is_some(), "waited {DEADLINE:?} in vain for {what}; last reports: {newest:?}");
     newest
-}
-
-/// How getStats names the transport to the relay.
-fn protocol(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-        Transport::Tls => "tls",
-    }
 }
