@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use stun::attribute::{AttributeType, ErrorCode, Nonce, PasswordAlgorithms, Realm, Software, UnknownAttributes};
+use stun::attribute::{
+    AttributeType, ErrorCode, Nonce, PasswordAlgorithms, Realm, Software, UnknownAttributes,
+};
 use stun::{BufferFull, Class, Key, Message, MessageWriter, TransactionId};
 
 use crate::address::Client;

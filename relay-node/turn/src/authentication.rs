@@ -92,7 +92,15 @@ impl Turn {
             IntegrityKind::Sha1 => Signature::Sha1(key.clone()),
             IntegrityKind::Sha256 | IntegrityKind::Both => Signature::Sha256(key.clone()),
         };
-        Ok(Authenticated { message: *message, reply: reply.signed(signature), slot, user, name, key, algorithm })
+        Ok(Authenticated {
+            message: *message,
+            reply: reply.signed(signature),
+            slot,
+            user,
+            name,
+            key,
+            algorithm,
+        })
     }
 
     /// "If the message integrity does not match: 401." The key is that of the live allocation if the
@@ -179,4 +187,3 @@ fn matches(message: &Message<'_>, integrity: IntegrityKind, key: &Key) -> bool {
     }
     .is_ok()
 }
-

@@ -61,11 +61,11 @@ impl Nonces {
     /// Makes a nonce, for one client address unless the address cannot be relied on.
     pub fn issue(&self, now: UnixSeconds, binding: Option<IpAddr>, nonce: &mut [u8; NONCE_LEN]) {
         let time = (now.get() as u32).to_be_bytes();
+        let tag =
+            self.keys.first().map(|key| mac(key, &self.features, time, binding).finalize().into_bytes());
         let mut opaque = [0; TIME_LEN + TAG_LEN];
-        opaque[..TIME_LEN].copy_from_slice(&time);
-        if let Some(key) = self.keys.first() {
-            let tag = mac(key, &self.features, time, binding).finalize().into_bytes();
-            opaque[TIME_LEN..].copy_from_slice(&tag[..TAG_LEN]);
+        for (byte, value) in opaque.iter_mut().zip(time.into_iter().chain(tag.into_iter().flatten())) {
+            *byte = value;
         }
         let (cookie, rest) = nonce.split_at_mut(COOKIE.len());
         let (features, text) = rest.split_at_mut(FEATURES_LEN);
@@ -124,7 +124,12 @@ fn keyed(key: [u8; 32]) -> Hmac<Sha256> {
     mac
 }
 
-fn mac(key: &Hmac<Sha256>, features: &[u8; FEATURES_LEN], time: [u8; TIME_LEN], binding: Option<IpAddr>) -> Hmac<Sha256> {
+fn mac(
+    key: &Hmac<Sha256>,
+    features: &[u8; FEATURES_LEN],
+    time: [u8; TIME_LEN],
+    binding: Option<IpAddr>,
+) -> Hmac<Sha256> {
     let mut mac = key.clone();
     mac.update(features);
     mac.update(&time);

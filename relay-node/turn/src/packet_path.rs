@@ -84,8 +84,9 @@ impl Turn {
         Forward::ToPeer { relay, peer: destination, payload, dont_fragment }
     }
 
-    /// A datagram from a peer (RFC 8656 sections 11.6 and 12.7).
-    pub(crate) fn relay_to_client(
+    /// A datagram from `peer` at a relayed address (RFC 8656 sections 11.6 and 12.7). It lies at
+    /// `payload` in `buffer`, with [`HEADROOM`] before and [`TAILROOM`] behind it.
+    pub fn peer_packet(
         &mut self,
         now: Now,
         relay: RelayId,
@@ -121,8 +122,9 @@ impl Turn {
         Forward::ToClient { client: allocation.client, packet }
     }
 
-    /// An ICMP error becomes a Data indication without DATA (RFC 8656 section 11.5).
-    pub(crate) fn relay_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
+    /// An ICMP error for what was sent to `peer` from a relayed address. It becomes a Data indication
+    /// without DATA (RFC 8656 section 11.5).
+    pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
         let peer = self.as_seen_outside(peer);
         let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get(slot));
         let Some(allocation) = allocation else { return };

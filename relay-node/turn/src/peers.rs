@@ -80,7 +80,11 @@ impl Peers {
     }
 
     /// Whether `number` may be bound to `peer`, and what new entries that takes.
-    pub(crate) fn check_bind(&self, number: ChannelNumber, peer: PeerAddr) -> Result<PeerCount, BindConflict> {
+    pub(crate) fn check_bind(
+        &self,
+        number: ChannelNumber,
+        peer: PeerAddr,
+    ) -> Result<PeerCount, BindConflict> {
         let known = self.channels.get(&number);
         if known.is_some_and(|channel| channel.peer != peer) {
             return Err(BindConflict::NumberTaken);

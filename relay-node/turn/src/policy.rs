@@ -118,7 +118,9 @@ impl PeerPolicy {
         let IpAddr::V6(v6) = peer else { return Ok(()) };
         match embedded::find(v6) {
             // No host has such an address: it is another way to write an IPv4 one.
-            Some(Embedding::Notation(v4)) => Err(self.check_outer(v4.into()).err().unwrap_or(Denied::Ipv4InIpv6)),
+            Some(Embedding::Notation(v4)) => {
+                Err(self.check_outer(v4.into()).err().unwrap_or(Denied::Ipv4InIpv6))
+            }
             Some(Embedding::Tunnel(inner)) => {
                 inner.into_iter().flatten().try_for_each(|v4| self.check_outer(v4.into()))
             }

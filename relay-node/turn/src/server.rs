@@ -7,10 +7,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stun::{Kind, Method};
 
-use crate::address::{Client, Family, FiveTuple, PeerAddr, RelayId};
+use crate::address::{Client, Family, FiveTuple};
 use crate::budget::AnswerBudget;
 use crate::event::{CloseReason, Event};
-use crate::io::{Forward, IcmpError, OpenError, Output, Span};
+use crate::io::{Forward, Output};
 use crate::ledger::Ledger;
 use crate::outbox::Outbox;
 use crate::peers::PeerCount;
@@ -28,7 +28,8 @@ use crate::timers::Timers;
 ///
 /// ```text
 /// loop {
-///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.timeout(..) | ...
+///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.peer_icmp(..)
+///             | turn.relay_opened(..) | turn.client_gone(..) | turn.timeout(..)
 ///     send what `forward` says
 ///     while let Some(output) = turn.poll_output() { do it }
 /// }
@@ -52,8 +53,12 @@ impl Turn {
     /// A server without allocations. All randomness comes from `seed`, which has to be secret.
     pub fn new(settings: Arc<Settings>, ledger: Arc<Ledger>, seed: [u8; 32]) -> Self {
         let mut random = StdRng::from_seed(seed);
-        let hasher =
-            RandomState::with_seeds(random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64());
+        let hasher = RandomState::with_seeds(
+            random.next_u64(),
+            random.next_u64(),
+            random.next_u64(),
+            random.next_u64(),
+        );
         Self {
             budget: AnswerBudget::new(settings.limits.answers, random.next_u64()),
             settings,
@@ -76,29 +81,6 @@ impl Turn {
             Kind::Stun => self.message(now, client, packet),
             Kind::Other => self.drop_packet(DropReason::Malformed),
         }
-    }
-
-    /// A datagram from `peer` at a relayed address. It lies at `payload` in `buffer`, with
-    /// [`crate::HEADROOM`] before and [`crate::TAILROOM`] behind it.
-    pub fn peer_packet(
-        &mut self,
-        now: Now,
-        relay: RelayId,
-        peer: PeerAddr,
-        buffer: &mut [u8],
-        payload: Span,
-    ) -> Forward {
-        self.relay_to_client(now, relay, peer, buffer, payload)
-    }
-
-    /// An ICMP error for what was sent to `peer` from a relayed address.
-    pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
-        self.relay_icmp(now, relay, peer, error);
-    }
-
-    /// How an [`Output::OpenRelay`] went.
-    pub fn relay_opened(&mut self, now: Now, relay: RelayId, result: Result<(), OpenError>) {
-        self.go_on_allocating(now, relay, result);
     }
 
     /// A client's stream ended, and so does its allocation (RFC 8656 section 3.1).

@@ -123,7 +123,11 @@ impl RelayAddresses {
     }
 
     /// How the world sees a packet that a relayed address of this node sent to another one.
-    pub(crate) fn outward(&self, inside: SocketAddr, in_use: impl Fn(Family, RelayPort) -> bool) -> SocketAddr {
+    pub(crate) fn outward(
+        &self,
+        inside: SocketAddr,
+        in_use: impl Fn(Family, RelayPort) -> bool,
+    ) -> SocketAddr {
         let family = Family::of(inside.ip());
         match self.get(family) {
             Some(address)

@@ -57,10 +57,14 @@ pub struct Candidates {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UserError {
     /// Not what RFC 8265 allows in a name.
-    #[error("the user name {0:?} is empty, too long, or holds a character that RFC 8265 forbids; choose another one")]
+    #[error(
+        "the user name {0:?} is empty, too long, or holds a character that RFC 8265 forbids; choose another one"
+    )]
     Name(String),
     /// Not what RFC 8265 allows in a password.
-    #[error("the password of user {0:?} is empty or holds a character that RFC 8265 forbids; choose another one")]
+    #[error(
+        "the password of user {0:?} is empty or holds a character that RFC 8265 forbids; choose another one"
+    )]
     Password(String),
 }
 
@@ -130,7 +134,8 @@ impl Credentials {
             Algorithm::Sha256 => Key::long_term_sha256,
         };
         let realm = realm.as_str().as_bytes();
-        let keys = self.secrets.iter().map(|secret| derive(username, realm, secret.password(username).as_bytes()));
+        let keys =
+            self.secrets.iter().map(|secret| derive(username, realm, secret.password(username).as_bytes()));
         Some(Candidates { user: UserId::new(timed.user), expires: Some(timed.expires), keys: keys.collect() })
     }
 
@@ -197,7 +202,8 @@ mod tests {
     }
 
     fn credentials() -> Credentials {
-        let secrets = vec![Secret::new(b"the newer of two").unwrap(), Secret::new(b"the older of two").unwrap()];
+        let secrets =
+            vec![Secret::new(b"the newer of two").unwrap(), Secret::new(b"the older of two").unwrap()];
         Credentials::new(&realm(), &[("alice", "wonderland")], secrets).unwrap()
     }
 
@@ -233,7 +239,8 @@ mod tests {
     fn names_and_passwords_are_prepared_as_rfc_8265_says() {
         // "e" and a combining accent is the same name as the composed letter.
         let users = Credentials::new(&realm(), &[("re\u{301}ne\u{301}", "x\u{a0}y")], vec![]).unwrap();
-        let found = users.lookup(&realm(), Name::Username("r\u{e9}n\u{e9}".as_bytes()), Algorithm::Md5).unwrap();
+        let found =
+            users.lookup(&realm(), Name::Username("r\u{e9}n\u{e9}".as_bytes()), Algorithm::Md5).unwrap();
         assert_eq!(found.keys, [Key::long_term_md5("r\u{e9}n\u{e9}".as_bytes(), b"example.org", b"x y")]);
         let refused = |name, password| Credentials::new(&realm(), &[(name, password)], vec![]).unwrap_err();
         assert_eq!(refused("a\u{7}", "x"), UserError::Name("a\u{7}".to_owned()));

@@ -103,15 +103,31 @@ mod tests {
 
     #[test]
     fn names_are_read_strictly() {
-        let parsed = |name: &'static str| TimedName::parse(name.as_bytes()).map(|it| (it.expires.get(), it.user));
+        let parsed =
+            |name: &'static str| TimedName::parse(name.as_bytes()).map(|it| (it.expires.get(), it.user));
         assert_eq!(parsed("1700000000:alice"), Some((1_700_000_000, "alice")));
         assert_eq!(parsed("1700000000:tenant:alice"), Some((1_700_000_000, "tenant:alice")));
         assert_eq!(parsed("1700000000"), Some((1_700_000_000, "")));
         assert_eq!(parsed("18446744073709551615:a"), Some((u64::MAX, "a")));
         for malformed in [
-            "", ":", ":alice", "alice", "alice:1700000000", "+1700000000:a", "-1:a", " 1:a", "1 :a", "1e9:a", "0x10:a",
-            "18446744073709551616:a", "99999999999999999999999999:a", "1700000000:a\n", "1700000000:a\u{0}",
-            "1700000000:\u{202e}a", "1700000000:a\u{200b}", "\u{661}\u{667}:a",
+            "",
+            ":",
+            ":alice",
+            "alice",
+            "alice:1700000000",
+            "+1700000000:a",
+            "-1:a",
+            " 1:a",
+            "1 :a",
+            "1e9:a",
+            "0x10:a",
+            "18446744073709551616:a",
+            "99999999999999999999999999:a",
+            "1700000000:a\n",
+            "1700000000:a\u{0}",
+            "1700000000:\u{202e}a",
+            "1700000000:a\u{200b}",
+            "\u{661}\u{667}:a",
         ] {
             assert_eq!(parsed(malformed), None, "{malformed:?}");
         }

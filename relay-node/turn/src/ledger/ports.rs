@@ -65,11 +65,13 @@ impl PortPool {
 
     fn pick_even(&self, kind: PortKind, random: u64) -> Option<RelayPort> {
         let fits = |port: &RelayPort| {
-            port.get() % 2 == 0 && (kind == PortKind::Even || port.next().is_some_and(|next| self.is_free(next)))
+            port.get().is_multiple_of(2)
+                && (kind == PortKind::Even || port.next().is_some_and(|next| self.is_free(next)))
         };
         // An odd multiplier walks through different picks from one random number.
-        let picks = (0..RANDOM_PICKS).filter_map(|n| self.pick(random.wrapping_mul(2 * n + 1) >> (n % 8)));
-        picks.into_iter().find(fits).or_else(|| self.free.iter().find(|port| fits(port)).copied())
+        let mut picks =
+            (0..RANDOM_PICKS).filter_map(|n| self.pick(random.wrapping_mul(2 * n + 1) >> (n % 8)));
+        picks.find(fits).or_else(|| self.free.iter().find(|port| fits(port)).copied())
     }
 
     fn is_free(&self, port: RelayPort) -> bool {

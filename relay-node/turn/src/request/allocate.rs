@@ -67,7 +67,8 @@ impl Turn {
 
     fn allocate_again(&mut self, slot: Slot, request: &Authenticated<'_>) {
         let Some(allocation) = self.table.get(slot) else { return };
-        let same = allocation.origin.transaction == request.reply.transaction && request.is_owner_of(allocation);
+        let same =
+            allocation.origin.transaction == request.reply.transaction && request.is_owner_of(allocation);
         if !same {
             self.refuse(request, Refusal::AllocationMismatch);
         } else if allocation.opening.is_none() {
@@ -90,12 +91,13 @@ impl Turn {
             return Err(Refusal::InsufficientCapacity);
         }
         // 11. "If the user's quota is reached: 486."
-        let usage = self.ledger.take_allocation(request.user(), &self.settings.limits).map_err(|reached| {
-            match reached {
-                QuotaReached::User => Refusal::AllocationQuotaReached,
-                QuotaReached::Total => Refusal::InsufficientCapacity,
-            }
-        })?;
+        let usage =
+            self.ledger.take_allocation(request.user(), &self.settings.limits).map_err(|reached| {
+                match reached {
+                    QuotaReached::User => Refusal::AllocationQuotaReached,
+                    QuotaReached::Total => Refusal::InsufficientCapacity,
+                }
+            })?;
         // 5., 8., 12. "If the token is not valid, or no such port can be had: 508."
         self.ledger.expire(now.monotonic);
         let taken = match wish.port {
@@ -193,8 +195,8 @@ impl Turn {
         }
     }
 
-    /// The next step of an Allocate whose socket opened, or did not.
-    pub(crate) fn go_on_allocating(&mut self, now: Now, relay: RelayId, result: Result<(), OpenError>) {
+    /// How an [`Output::OpenRelay`](crate::Output::OpenRelay) went: the Allocate that waits for it goes on.
+    pub fn relay_opened(&mut self, now: Now, relay: RelayId, result: Result<(), OpenError>) {
         let Some((slot, family)) = self.table.owner_of(relay) else {
             // Its client went away meanwhile.
             if result.is_ok() {
@@ -204,7 +206,9 @@ impl Turn {
         };
         match result {
             Ok(()) => {
-                if let Some(relayed) = self.table.get_mut(slot).and_then(|it| it.relayed.slot(family).as_mut()) {
+                if let Some(relayed) =
+                    self.table.get_mut(slot).and_then(|it| it.relayed.slot(family).as_mut())
+                {
                     relayed.open = true;
                 }
             }
@@ -251,17 +255,12 @@ impl Turn {
     /// All sockets that could be had are open: answers.
     fn finish_allocating(&mut self, now: Now, slot: Slot) {
         let Some(allocation) = self.table.get_mut(slot) else { return };
-        let Some(opening) = allocation.opening.take() else { return };
         let relayed: Vec<_> = allocation.relayed.iter().map(|(_, relayed)| relayed.advertised).collect();
         if relayed.is_empty() {
-            allocation.opening = Some(opening.clone());
-            if let Some(ReservationToken(token)) = allocation.origin.reservation {
-                self.ledger.cancel_reservation(token);
-            }
-            self.close(now, slot, CloseReason::Deleted);
-            opening.reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
+            self.give_up_allocating(now, slot);
             return;
         }
+        let Some(opening) = allocation.opening.take() else { return };
         self.stats.allocations_created += 1;
         self.outbox.event(Event::AllocationCreated {
             five_tuple: allocation.client.five_tuple,
@@ -273,6 +272,17 @@ impl Turn {
         opening.reply.success(&mut self.outbox, &mut self.stats, software, |writer| {
             write_allocated(writer, allocation)
         });
+    }
+
+    /// No socket could be had: nothing stays behind.
+    fn give_up_allocating(&mut self, now: Now, slot: Slot) {
+        let Some(allocation) = self.table.get(slot) else { return };
+        let Some(opening) = allocation.opening.clone() else { return };
+        if let Some(ReservationToken(token)) = allocation.origin.reservation {
+            self.ledger.cancel_reservation(token);
+        }
+        self.close(now, slot, CloseReason::Stopped);
+        opening.reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
     }
 }
 

@@ -7,6 +7,7 @@ use stun::attribute::{
 };
 use stun::{BufferFull, Class, Message, MessageWriter};
 
+use super::UNDERSTOOD;
 use crate::address::Client;
 use crate::answer::{Refusal, ReplyTo};
 use crate::server::Turn;
@@ -55,19 +56,11 @@ impl Turn {
 /// What this server does not understand in a Binding request. A CHANGE-REQUEST that asks for no
 /// change is understood: RFC 3489 clients send it with every request.
 fn unknown_in(message: &Message<'_>) -> UnknownAttributes {
-    let known = [
-        AttributeType::USERNAME,
-        AttributeType::MESSAGE_INTEGRITY,
-        AttributeType::MESSAGE_INTEGRITY_SHA256,
-        AttributeType::REALM,
-        AttributeType::NONCE,
-        AttributeType::USERHASH,
-        AttributeType::PASSWORD_ALGORITHM,
-        AttributeType::CHANGE_REQUEST,
-    ];
-    let asks_for_change = message.raw(AttributeType::CHANGE_REQUEST).is_some_and(|flags| flags != [0; 4]);
-    let known = known.get(..known.len() - usize::from(asks_for_change)).unwrap_or_default();
-    message.unknown_required(known)
+    let mut unknown = message.unknown_required(&UNDERSTOOD);
+    if message.raw(AttributeType::CHANGE_REQUEST).is_some_and(|flags| flags != [0; 4]) {
+        unknown.insert(AttributeType::CHANGE_REQUEST);
+    }
+    unknown
 }
 
 fn write_classic(
@@ -95,4 +88,3 @@ fn refusal(writer: &mut MessageWriter<'_>, unknown: &UnknownAttributes) -> Resul
     writer.attribute(&ErrorCode { code: refusal.code(), reason: refusal.reason() })?;
     writer.attribute(unknown).map(drop)
 }
-

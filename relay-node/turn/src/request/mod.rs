@@ -18,26 +18,31 @@ use crate::server::Turn;
 use crate::stats::{DropReason, RequestKind};
 use crate::time::Now;
 
-/// The comprehension-required attributes that are understood in a request.
-const UNDERSTOOD: [AttributeType; 18] = [
+/// The comprehension-required attributes that are understood, expected or not
+/// (RFC 8489 section 14: what is known but not expected is ignored).
+const UNDERSTOOD: [AttributeType; 22] = [
+    AttributeType::MAPPED_ADDRESS,
+    AttributeType::CHANGE_REQUEST,
     AttributeType::USERNAME,
     AttributeType::MESSAGE_INTEGRITY,
-    AttributeType::REALM,
-    AttributeType::NONCE,
-    AttributeType::MESSAGE_INTEGRITY_SHA256,
-    AttributeType::PASSWORD_ALGORITHM,
-    AttributeType::USERHASH,
+    AttributeType::ERROR_CODE,
+    AttributeType::UNKNOWN_ATTRIBUTES,
     AttributeType::CHANNEL_NUMBER,
     AttributeType::LIFETIME,
     AttributeType::XOR_PEER_ADDRESS,
     AttributeType::DATA,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::XOR_RELAYED_ADDRESS,
     AttributeType::REQUESTED_ADDRESS_FAMILY,
     AttributeType::EVEN_PORT,
     AttributeType::REQUESTED_TRANSPORT,
     AttributeType::DONT_FRAGMENT,
+    AttributeType::MESSAGE_INTEGRITY_SHA256,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+    AttributeType::XOR_MAPPED_ADDRESS,
     AttributeType::RESERVATION_TOKEN,
-    AttributeType::ERROR_CODE,
-    AttributeType::XOR_RELAYED_ADDRESS,
 ];
 
 impl Turn {

@@ -31,7 +31,9 @@ impl Turn {
         let five_tuple = &request.reply.client.five_tuple;
         let deletes = requested == Some(Lifetime(0));
         // A deletion whose answer was lost is answered again as it was.
-        if deletes && request.slot.is_none() && self.closed.was_closed_by(five_tuple, request.reply.transaction)
+        if deletes
+            && request.slot.is_none()
+            && self.closed.was_closed_by(five_tuple, request.reply.transaction)
         {
             return Ok(0);
         }

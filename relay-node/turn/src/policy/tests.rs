@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(ip: &str) -> Result<(), Denied> {
+    PeerPolicy::default().check(ip.parse().unwrap())
+}
+
+#[test]
+fn what_is_inside_is_denied() {
+    for (ip, denied) in [
+        ("127.0.0.1", Denied::Loopback),
+        ("127.255.255.255", Denied::Loopback),
+        ("::1", Denied::Loopback),
+        ("0.0.0.0", Denied::Unspecified),
+        ("0.255.255.255", Denied::Unspecified),
+        ("::", Denied::Unspecified),
+        ("169.254.0.1", Denied::LinkLocal),
+        ("fe80::1", Denied::LinkLocal),
+        ("febf::1", Denied::LinkLocal),
+        ("fec0::1", Denied::UniqueLocal),
+        ("224.0.0.1", Denied::Multicast),
+        ("239.255.255.255", Denied::Multicast),
+        ("ff02::1", Denied::Multicast),
+        ("255.255.255.255", Denied::Broadcast),
+        ("10.0.0.1", Denied::Private),
+        ("172.16.0.1", Denied::Private),
+        ("172.31.255.255", Denied::Private),
+        ("192.168.1.1", Denied::Private),
+        ("100.64.0.1", Denied::SharedAddressSpace),
+        ("100.127.255.255", Denied::SharedAddressSpace),
+        ("fc00::1", Denied::UniqueLocal),
+        ("fdff::1", Denied::UniqueLocal),
+        ("169.254.169.254", Denied::Metadata),
+        ("168.63.129.16", Denied::Metadata),
+        ("100.100.100.200", Denied::Metadata),
+        ("192.0.0.192", Denied::Metadata),
+        ("fd00:ec2::254", Denied::Metadata),
+        ("fd20:ce::254", Denied::Metadata),
+        ("192.0.0.8", Denied::Reserved),
+        ("240.0.0.1", Denied::Reserved),
+        ("100::1", Denied::Reserved),
+    ] {
+        assert_eq!(check(ip), Err(denied), "{ip}");
+    }
+}
+
+#[test]
+fn what_is_outside_is_allowed() {
+    for ip in [
+        "8.8.8.8",
+        "1.1.1.1",
+        "100.63.255.255",
+        "100.128.0.0",
+        "172.15.0.1",
+        "172.32.0.1",
+        "203.0.113.9",
+        "198.51.100.9",
+        "223.255.255.255",
+        "2600::1",
+        "2001:db8::1",
+        "2002:0808:0808::1",
+        "64:ff9b::808:808",
+        "2a00::5efe:808:808",
+    ] {
+        assert_eq!(check(ip), Ok(()), "{ip}");
+    }
+}
+
+#[test]
+fn an_explicit_denial_is_stronger_than_a_permission_and_both_than_the_default() {
+    let ranges = |list: &[&str]| list.iter().map(|range| range.parse().unwrap()).collect::<Vec<IpNet>>();
+    let policy = PeerPolicy::new(
+        ranges(&["10.1.0.0/16", "127.0.0.1/32"]),
+        ranges(&["10.1.2.0/24", "8.8.8.0/24"]),
+        vec!["203.0.113.1".parse().unwrap()],
+    );
+    for (ip, expected) in [
+        ("10.1.1.1", Ok(())),
+        ("127.0.0.1", Ok(())),
+        ("10.1.2.1", Err(Denied::Listed)),
+        ("8.8.8.8", Err(Denied::Listed)),
+        ("64:ff9b::808:808", Err(Denied::Listed)),
+        ("64:ff9b::a01:101", Ok(())),
+        ("10.2.0.1", Err(Denied::Private)),
+        ("127.0.0.2", Err(Denied::Loopback)),
+        ("203.0.113.1", Err(Denied::Own)),
+        ("2002:cb00:7101::1", Err(Denied::Own)),
+    ] {
+        assert_eq!(policy.check(ip.parse().unwrap()), expected, "{ip}");
+    }
+}
+
+proptest! {
+    /// However an inner IPv4 address is wrapped, it stays inside.
+    #[test]
+    fn no_form_of_an_inner_address_is_allowed(bits: u32, fill: u64, form in 0..9usize) {
+        let [high, low] = [(bits >> 16) as u16, bits as u16];
+        let [a, b, c, d] = [fill as u16, (fill >> 16) as u16, (fill >> 32) as u16, (fill >> 48) as u16];
+        let wrapped = [
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
+            Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+            Ipv6Addr::new(0x2002, high, low, a, b, c, d, a),
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+            Ipv6Addr::new(0x64, 0xff9b, 1, a, b, c, high, low),
+            Ipv6Addr::new(0x2001, 0, high, low, a, b, c, d),
+            Ipv6Addr::new(0x2001, 0, 0x808, 0x808, a, b, !high, !low),
+            Ipv6Addr::new(0x2600, a, b, c, (d & 1) << 9, 0x5efe, high, low),
+        ][form];
+        let policy = PeerPolicy::default();
+        if policy.check(Ipv4Addr::from_bits(bits).into()).is_err() {
+            prop_assert!(policy.check(wrapped.into()).is_err(), "{wrapped} holds {}", Ipv4Addr::from_bits(bits));
+        }
+    }
+}
