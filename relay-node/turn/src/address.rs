@@ -16,19 +16,38 @@ pub struct ServerAddr(SocketAddr);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(SocketAddr);
 
+impl ClientAddr {
+    /// Takes an address as the driver has it; an IPv4-mapped one becomes IPv4.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self(canonical(address))
+    }
+}
+
+impl ServerAddr {
+    /// Takes an address as the driver has it; an IPv4-mapped one becomes IPv4.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self(canonical(address))
+    }
+}
+
+impl PeerAddr {
+    /// Takes an address as it is: one from the wire must not become another one before it is judged.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self(address)
+    }
+}
+
+const fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => SocketAddr::new(IpAddr::V4(v4), address.port()),
+        // As it is: a link-local address is nothing without its scope.
+        IpAddr::V6(_) => address,
+    }
+}
+
 macro_rules! address {
     ($name:ident) => {
         impl $name {
-            /// Takes an address as the kernel gave it; an IPv4-mapped one becomes IPv4.
-            pub const fn new(address: SocketAddr) -> Self {
-                match address {
-                    SocketAddr::V4(_) => Self(address),
-                    SocketAddr::V6(v6) => {
-                        Self(SocketAddr::new(IpAddr::V6(*v6.ip()).to_canonical(), v6.port()))
-                    }
-                }
-            }
-
             /// The plain socket address.
             pub const fn get(self) -> SocketAddr {
                 self.0
