@@ -26,6 +26,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The first byte of this target's input is the length of the pieces.
     write("stream", "messages", &[&[7], &all[..]].concat())?;
     write("stream", "mixed", &[&[100], &channel_data[..], &messages[0].1, &channel_data].concat())?;
+
+    let call = call();
+    write("turn_server", "call", &call)?;
+    write("turn_server", "two calls", &[&call[..], &[8, 3], &call, &[10, 2]].concat())?;
+    for name in ["1900000000:alice", "1900000000:tenant:alice", "1700000000:alice", "18446744073709551616:x"]
+    {
+        write("rest_username", &name.replace(':', " "), name.as_bytes())?;
+    }
+    write("nonce", "unchanged", &[0x6B, 0x49, 0xD2, 0x00, 2])?;
+    write("nonce", "made up", b"\x6B\x49\xD2\x00\x02obMatJos2AAAD0123456789abcdefghijklmn")?;
+    let prefix = b"\x05\r\n\r\n\0\r\nQUIT\n";
+    write("proxy_header", "local", &[&prefix[..], &[0x20, 0, 0, 0]].concat())?;
+    let ends = [203, 0, 113, 9, 192, 0, 2, 1, 4, 210, 13, 150];
+    write("proxy_header", "proxied", &[&prefix[..], &[0x21, 0x11, 0, 12], &ends, b"behind"].concat())?;
     Ok(())
 }
 
@@ -33,6 +47,19 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), bytes)
+}
+
+/// Steps of the target turn_server: an allocation, a permission, a channel, and packets both ways.
+fn call() -> Vec<u8> {
+    let allocate = [1, 0, 0, 1, 1, 1, 0];
+    let open_its_socket = [9, 0];
+    let permit = [1, 0, 2, 1, 1, 1, 4, 0];
+    let bind = [1, 0, 3, 1, 1, 2, 7, 0, 4, 0];
+    let send = [5, 0, 0, 0, 100];
+    let channel_data = [6, 0, 0, 5, 5];
+    let peer_packet = [7, 1, 0, 0, 0, 100];
+    let refresh = [1, 0, 1, 1, 1, 1, 0, 2];
+    [&allocate[..], &open_its_socket, &permit, &bind, &send, &channel_data, &peer_packet, &refresh].concat()
 }
 
 fn channel_data(payload: &[u8]) -> Vec<u8> {

@@ -1,0 +1,42 @@
+//! Any bytes as a nonce, and any change to a good one: only what was given out is taken back.
+
+#![no_main]
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use libfuzzer_sys::fuzz_target;
+use turn::nonce::{NONCE_LEN, NonceCheck};
+use turn::{Nonces, UnixSeconds};
+
+fuzz_target!(|bytes: &[u8]| {
+    let nonces = Nonces::new(vec![[7; 32]], 600, true);
+    let Some(([time @ .., bound], change)) = bytes.split_first_chunk::<5>() else { return };
+    let now = UnixSeconds::new(u64::from(u32::from_be_bytes(*time)));
+    let binding = (bound % 2 == 0).then(|| IpAddr::from([198, 51, 100, *bound]));
+    let mut given = [0; NONCE_LEN];
+    nonces.issue(now, binding, &mut given);
+    assert_eq!(nonces.check(now, binding, &given), NonceCheck::Valid);
+
+    // The fuzzer sees what the checks compare, and so may find a nonce that was given at another time.
+    if nonces.check(now, binding, change) != NonceCheck::Foreign {
+        let mut then = [0; NONCE_LEN];
+        nonces.issue(time_in(change), binding, &mut then);
+        assert_eq!(change, then, "made up");
+    }
+    let mut changed = given;
+    changed.iter_mut().zip(change).for_each(|(byte, change)| *byte ^= change);
+    if changed != given {
+        assert_eq!(nonces.check(now, binding, &changed), NonceCheck::Foreign, "changed");
+    }
+    let elsewhere = Some(IpAddr::from([203, 0, 113, *bound]));
+    assert_eq!(nonces.check(now, elsewhere, &given), NonceCheck::Foreign, "for another address");
+});
+
+/// The time in a nonce: the first four of the bytes behind "obMatJos2" and the features, in base64.
+fn time_in(nonce: &[u8]) -> UnixSeconds {
+    let bytes = STANDARD_NO_PAD.decode(&nonce[13..]).expect("what is taken is base64");
+    let time = bytes.first_chunk().expect("what is taken holds a time");
+    UnixSeconds::new(u64::from(u32::from_be_bytes(*time)))
+}

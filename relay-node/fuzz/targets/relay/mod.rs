@@ -1,0 +1,208 @@
+//! One core with its driver, for targets that feed it: it does what the core asks for and checks that
+//! the core asks for nothing odd.
+
+#![allow(dead_code, reason = "each target uses its own part")]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use stun::{Class, Message, MessageWriter, Method, TransactionId};
+use turn::credentials::Secret;
+use turn::{
+    AnswerLimits, Client, ClientAddr, Credentials, Family, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
+    Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy, Quota, Realm,
+    RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport, Turn,
+    UnixSeconds,
+};
+
+/// When everything begins.
+pub const START: Now =
+    Now { monotonic: Monotonic::from_nanos(1_000_000_000), unix: UnixSeconds::new(1_800_000_000) };
+/// The realm of the credentials.
+pub const REALM: &str = "example.org";
+/// The secret of time-limited names.
+pub const SECRET: &[u8] = b"a secret of sixteen";
+/// Allocations that the quota leaves room for.
+pub const MOST_ALLOCATIONS: usize = 3;
+/// Ports for relayed addresses: few, so that they run out.
+const PORTS: std::ops::RangeInclusive<u16> = 50000..=50007;
+
+static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
+    let realm = Realm::new(REALM).expect("a realm");
+    let secrets = vec![Secret::new(SECRET).expect("it is long enough")];
+    let users = [("alice", "wonderland"), ("bob", "builder")];
+    let quota =
+        |allocations| Quota { allocations, permissions: 6, channels: 4, bits_per_second: Some(100_000) };
+    let at = |ip: &str| {
+        let ip = ip.parse().expect("an address");
+        Some(RelayAddress { bind: ip, advertised: ip })
+    };
+    Arc::new(Settings {
+        credentials: Credentials::new(&realm, &users, secrets).expect("plain names"),
+        realm,
+        software: Some("edgerelay".to_owned()),
+        nonces: Nonces::new(vec![[7; 32]], 600, false),
+        relay: RelayAddresses { v4: at("203.0.113.1"), v6: at("2001:db8:1::1") },
+        lifetimes: Lifetimes::default(),
+        policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().expect("an address")]),
+        limits: Limits {
+            user: quota(2),
+            total: quota(MOST_ALLOCATIONS as u32),
+            answers: AnswerLimits { per_source_per_second: 50, total_per_second: 100 },
+        },
+    })
+});
+
+/// The core, its time, and the sockets that it has.
+pub struct Relay {
+    pub turn: Turn,
+    pub now: Now,
+    /// Sockets that are open, by [`RelayId::to_u64`].
+    pub open: HashMap<u64, SocketAddr>,
+    /// Sockets that are asked for.
+    asked: Vec<(RelayId, SocketAddr)>,
+    ledger: Arc<Ledger>,
+}
+
+impl Relay {
+    pub fn new() -> Self {
+        let ledger = Arc::new(Ledger::new(PORTS));
+        Self {
+            turn: Turn::new(Arc::clone(&SETTINGS), Arc::clone(&ledger), [1; 32]),
+            now: START,
+            open: HashMap::new(),
+            asked: Vec::new(),
+            ledger,
+        }
+    }
+
+    /// A packet from a client.
+    pub fn client_packet(&mut self, client: &Client, packet: &[u8]) {
+        let forward = self.turn.client_packet(self.now, client, packet);
+        match forward {
+            Forward::Nothing => {}
+            Forward::ToPeer { relay, peer, payload, .. } => {
+                assert!(self.open.contains_key(&relay.to_u64()), "from a socket that is open");
+                assert!(payload.start <= payload.end && payload.end <= packet.len());
+                let own = SETTINGS.relay.v4.is_some_and(|own| own.advertised == peer.ip());
+                assert!(own || SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
+            }
+            Forward::ToClient { .. } => panic!("a client's packet went to a client"),
+        }
+        self.drain();
+    }
+
+    /// A datagram from a peer.
+    pub fn peer_packet(&mut self, relay: RelayId, peer: SocketAddr, payload: &[u8]) {
+        let mut buffer = [&[0; HEADROOM][..], payload, &[0; TAILROOM]].concat();
+        let span = Span { start: HEADROOM, end: HEADROOM + payload.len() };
+        match self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span) {
+            Forward::Nothing => {}
+            Forward::ToClient { client, packet } => {
+                assert!(self.turn.has_allocation(&client.five_tuple));
+                assert_eq!(buffer[span.range()], *payload, "as it came");
+                let packet = &buffer[packet.range()];
+                assert!(Message::parse(packet).is_ok() || stun::ChannelData::parse(packet).is_ok());
+                assert!(!client.five_tuple.transport.is_stream() || packet.len() % 4 == 0);
+            }
+            Forward::ToPeer { .. } => panic!("a peer's packet went to a peer"),
+        }
+        self.drain();
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+        self.turn.timeout(self.now);
+        assert!(self.turn.next_timeout().is_none_or(|next| next > self.now.monotonic));
+        self.drain();
+    }
+
+    /// Says how the opening of every asked-for socket went.
+    pub fn open_sockets(&mut self, mut how: impl FnMut() -> Result<(), OpenError>) {
+        while let Some((relay, local)) = self.asked.pop() {
+            let taken = self.open.values().any(|open| *open == local);
+            let result = if taken { Err(OpenError::InUse) } else { how() };
+            if result.is_ok() {
+                assert!(self.open.insert(relay.to_u64(), local).is_none(), "one socket for each name");
+            }
+            self.turn.relay_opened(self.now, relay, result);
+            self.drain();
+        }
+    }
+
+    /// Takes what the core has to say.
+    pub fn drain(&mut self) {
+        while let Some(output) = self.turn.poll_output() {
+            match output {
+                Output::OpenRelay { relay, local } => {
+                    assert!(PORTS.contains(&local.port()));
+                    self.asked.push((relay, local));
+                }
+                Output::CloseRelay { relay } => {
+                    assert!(self.open.remove(&relay.to_u64()).is_some(), "it was open");
+                }
+                Output::ToClient { packet, .. } => {
+                    let message = Message::parse(packet).expect("answers are well formed");
+                    assert_ne!(message.class(), Class::Request);
+                }
+                Output::Event(event) => drop(format!("{event:?}")),
+            }
+        }
+        assert!(self.turn.allocations() <= MOST_ALLOCATIONS);
+    }
+
+    /// Ends everything and checks that nothing is left.
+    pub fn end(mut self) {
+        self.open_sockets(|| Ok(()));
+        self.turn.end_all(self.now);
+        self.drain();
+        self.wait(Duration::from_secs(4000));
+        assert_eq!(self.turn.allocations(), 0);
+        assert!(self.open.is_empty(), "sockets");
+        assert_eq!((self.turn.stats().permissions, self.turn.stats().channels), (0, 0));
+        assert_eq!(self.turn.stats().allocations_created, self.turn.stats().allocations_closed);
+        assert_eq!(self.ledger.users(), 0, "quotas");
+        self.ledger.expire(self.now.monotonic);
+        for port in PORTS {
+            for family in Family::BOTH {
+                let kept = self.ledger.in_use(family, turn::RelayPort::new(port));
+                assert!(!kept, "port {port}");
+            }
+        }
+    }
+
+    /// Whether sockets are asked for.
+    pub fn is_opening(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// A nonce that this client may use now.
+    pub fn nonce(&self, client: &Client) -> [u8; turn::nonce::NONCE_LEN] {
+        let mut nonce = [0; turn::nonce::NONCE_LEN];
+        SETTINGS.nonces.issue(self.now.unix, Some(client.five_tuple.client.ip()), &mut nonce);
+        nonce
+    }
+}
+
+/// A client at an address.
+pub fn client(address: &str, transport: Transport) -> Client {
+    let client: SocketAddr = address.parse().expect("an address");
+    let server = SocketAddr::from(([203, 0, 113, 1], 3478));
+    let five_tuple =
+        FiveTuple { client: ClientAddr::new(client), server: ServerAddr::new(server), transport };
+    Client { five_tuple, path: PathId(u32::from(client.port())) }
+}
+
+/// A message with what `fill` puts into it, as far as the buffer reaches.
+pub fn message(class: Class, method: Method, id: u8, fill: impl FnOnce(&mut MessageWriter<'_>)) -> Vec<u8> {
+    let mut buffer = vec![0; 4096];
+    let mut writer =
+        MessageWriter::new(&mut buffer, class, method, TransactionId::new([id; 12])).expect("a header fits");
+    fill(&mut writer);
+    let length = writer.finish();
+    buffer.truncate(length);
+    buffer
+}

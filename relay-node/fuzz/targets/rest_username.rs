@@ -1,0 +1,40 @@
+//! Any bytes as the USERNAME of a time-limited credential, signed as its holder would: who gets in has
+//! a name that is well formed and whose time is not over.
+
+#![no_main]
+
+mod relay;
+
+use libfuzzer_sys::fuzz_target;
+use relay::{REALM, Relay, SECRET, START, client, message};
+use stun::attribute::{Nonce, Realm, RequestedTransport, Username};
+use stun::{Class, Key, Method};
+use turn::Transport;
+use turn::credentials::Secret;
+
+fuzz_target!(|username: &[u8]| {
+    let mut relay = Relay::new();
+    let client = client("198.51.100.1:1000", Transport::Udp);
+    let password = Secret::new(SECRET).expect("it is long enough").password(username);
+    let key = Key::long_term_md5(username, REALM.as_bytes(), password.as_bytes());
+    let nonce = relay.nonce(&client);
+    let request = message(Class::Request, Method::ALLOCATE, 1, |writer| {
+        let mut write = || {
+            writer.attribute(&RequestedTransport::UDP)?.attribute(&Username(username))?;
+            writer.attribute(&Realm(REALM.as_bytes()))?.attribute(&Nonce(&nonce))?;
+            writer.integrity_sha1(&key).map(drop)
+        };
+        write().expect("the longest input fits");
+    });
+    relay.client_packet(&client, &request);
+    if relay.is_opening() {
+        let name = str::from_utf8(username).expect("no other name is let in");
+        let (expiry, user) = name.split_once(':').unwrap_or((name, ""));
+        assert!(expiry.bytes().all(|byte| byte.is_ascii_digit()), "{name:?}");
+        let expiry: u64 = expiry.parse().expect("no other time is taken");
+        assert!(expiry > START.unix.get(), "{name:?} is over");
+        assert!(!user.chars().any(char::is_control), "{name:?}");
+        assert!(username.len() <= 508);
+    }
+    relay.end();
+});
