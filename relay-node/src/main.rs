@@ -1,2 +1,63 @@
-//! The EdgeRelay relay.
-fn main() {}
+//! The `edgerelay` command.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::Parser;
+use edgerelay::cli::{Cli, Command, ConfigArgs};
+use edgerelay::config::{Config, Host, Problems};
+use edgerelay::ice_servers::IceServers;
+use edgerelay::serve::{self, ServeError};
+use edgerelay::{dev, trial};
+
+/// The configuration has to be mended first; also what clap ends with for wrong flags.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(arguments) => match serve::run(&|| load(&arguments), &|_| Ok(())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error @ (ServeError::Configuration(_) | ServeError::Settings(_))) => fail(UNUSABLE, &error),
+            Err(error) => fail(1, &error),
+        },
+        Command::Dev(arguments) => match dev::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        },
+        Command::Try(arguments) => match trial::run(&arguments) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => fail(1, &error),
+        },
+        Command::Check(arguments) => match load(&arguments) {
+            Ok(config) => print(&config),
+            Err(problems) => fail(UNUSABLE, &problems),
+        },
+        Command::Credential(arguments) => match load(&arguments.config) {
+            Ok(config) => match IceServers::of_config(&config, &arguments.user, arguments.ttl) {
+                Ok(servers) => print(&servers),
+                Err(error) => fail(1, &error),
+            },
+            Err(problems) => fail(UNUSABLE, &problems),
+        },
+    }
+}
+
+/// The configuration as files, environment and flags say now, on this machine as it is now.
+fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::check(&arguments.layers(environment)?, &Host::detect())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn print(answer: &impl Display) -> ExitCode {
+    println!("{answer}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "why a command failed; logs may not have begun")]
+fn fail(code: u8, error: &impl Display) -> ExitCode {
+    eprintln!("edgerelay: {error}");
+    ExitCode::from(code)
+}

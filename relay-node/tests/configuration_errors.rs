@@ -2,7 +2,6 @@
 //! the setting, its value and the mend. No sentence and no `Debug` repeats a secret.
 
 use std::fs;
-use std::path::Path;
 
 use edgerelay::config::{Config, Host, Layers, Problem, Problems, value_of};
 
@@ -152,13 +151,33 @@ fn certificates() {
     let tls = |rest: &str| format!("[{{transport = 'tls', address = '127.0.0.1:5349'{rest}}}]");
     let found = problems(&[("listeners", &tls(""))]);
     assert_eq!(found.len(), 2, "certificate and key: {found:?}");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    refused(
-        &[("listeners", &tls(&format!(", certificate = '/nowhere/tls.crt', key = '{}'", here.display())))],
-        "listeners[0].certificate",
-        Some("/nowhere/tls.crt"),
-        "PEM file that exists",
-    );
+    let directory = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).unwrap();
+    let write = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let certificate = write("tls.crt", pair.cert.pem());
+    let key = write("tls.key", pair.signing_key.serialize_pem());
+    let other = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).unwrap();
+    let other_key = write("other.key", other.signing_key.serialize_pem());
+    let pair = |certificate: &str, key: &str| {
+        tls(&format!(", certificate = '{certificate}', key = '{key}'"))
+    };
+    assert!(check(&[("listeners", &pair(&certificate, &key))]).is_ok());
+    let bad = [
+        ("/nowhere/tls.crt", key.as_str(), "certificate"),
+        (certificate.as_str(), "/nowhere/tls.key", "key"),
+        (&key, &key, "certificate"),
+        (&certificate, &certificate, "key"),
+        (&certificate, &other_key, "certificate"),
+    ];
+    for (certificate, key, wrong) in bad {
+        let value = if wrong == "key" { key } else { certificate };
+        let field = format!("listeners[0].{wrong}");
+        refused(&[("listeners", &pair(certificate, key))], &field, Some(value), "PEM files");
+    }
     refused(
         &[("listeners", "[{transport = 'tcp', address = '127.0.0.1:1', key = '/k'}]")],
         "listeners[0].key",

@@ -80,7 +80,11 @@ fn variables_of_kubernetes_services_are_no_settings() {
 
 #[test]
 fn flags_make_listeners_and_relay_addresses() {
-    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let directory = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).unwrap();
+    let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+    fs::write(&certificate, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
     let config = config(
         "[[listeners]]\ntransport = 'tcp'\naddress = '0.0.0.0:1'",
         &[],
@@ -88,9 +92,9 @@ fn flags_make_listeners_and_relay_addresses() {
             "--listen=udp://127.0.0.1:3478",
             "--listen=tls://[::1]:5349",
             "--certificate",
-            here,
+            certificate.to_str().unwrap(),
             "--key",
-            here,
+            key.to_str().unwrap(),
             "--relay-address=127.0.0.1/203.0.113.7",
         ],
     );

@@ -8,8 +8,8 @@ use super::problem::Problems;
 use super::secret::Secret;
 use super::value;
 
-/// Shorter secrets could be guessed from one captured message.
-const LEAST_SECRET: usize = 16;
+/// A shorter one could be guessed from one captured message.
+const LEAST_SECRET: usize = turn::credentials::Secret::SHORTEST;
 /// RFC 8489 section 14.3: USERNAME has fewer than 509 bytes.
 const MOST_USERNAME: usize = 508;
 

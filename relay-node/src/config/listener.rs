@@ -1,9 +1,8 @@
 //! Where clients connect.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use turn::Transport;
 
@@ -11,6 +10,7 @@ use super::document::ListenerSection;
 use super::host::Host;
 use super::problem::Problems;
 use super::value;
+use crate::tls::{CertificateError, Certificates};
 
 /// The port of STUN and TURN over UDP and TCP (RFC 8489 section 18.6).
 const DEFAULT_PORT: u16 = 3478;
@@ -131,34 +131,32 @@ fn identity(
     transport: Option<Transport>,
     section: &ListenerSection,
 ) -> Option<Identity> {
-    let files = [("certificate", &section.certificate), ("key", &section.key)];
-    for (name, path) in files {
+    for (name, path) in [("certificate", &section.certificate), ("key", &section.key)] {
         match (transport?, path) {
-            (Transport::Tls, Some(path)) => readable(problems, &field(name), path),
             (Transport::Tls, None) => problems.add_hidden(
                 field(name),
                 "a TLS listener needs one, and none is given",
                 "Name a PEM file",
             ),
-            (_, Some(path)) => problems.add(
+            (Transport::Udp | Transport::Tcp, Some(path)) => problems.add(
                 field(name),
                 path.display(),
                 "only a TLS listener has one",
                 "Remove it, or write transport = \"tls\"",
             ),
-            (_, None) => {}
+            (Transport::Tls, Some(_)) | (Transport::Udp | Transport::Tcp, None) => {}
         }
     }
-    Some(Identity { certificate: section.certificate.clone()?, key: section.key.clone()? })
-}
-
-fn readable(problems: &mut Problems, field: &str, path: &Path) {
-    if let Err(error) = File::open(path) {
-        problems.add(
-            field,
-            path.display(),
-            format!("the file cannot be read ({error})"),
-            "Name a PEM file that exists and that this user may read",
-        );
+    let identity = Identity { certificate: section.certificate.clone()?, key: section.key.clone()? };
+    if let Err(error) = Certificates::from_files(identity.certificate.clone(), identity.key.clone()) {
+        let of_key = match &error {
+            CertificateError::NoKey(_) => true,
+            CertificateError::Read { path, .. } => *path == identity.key,
+            CertificateError::NoCertificate(_) | CertificateError::Refused { .. } => false,
+        };
+        let (name, path) =
+            if of_key { ("key", &identity.key) } else { ("certificate", &identity.certificate) };
+        problems.add(field(name), path.display(), error.to_string(), "Name PEM files that belong together");
     }
+    Some(identity)
 }

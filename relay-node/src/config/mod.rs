@@ -15,6 +15,7 @@ mod relay;
 mod secret;
 mod value;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ const MOST_SOFTWARE: usize = 127;
 const MOST_WORKERS: usize = 1024;
 
 /// A checked configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What clients are told, and what their keys are derived from.
     pub realm: Realm,
@@ -143,10 +144,10 @@ impl Config {
 
     /// The settings that differ in `new` and cannot change while the relay runs.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
-        let relay = (&self.relay.addresses, &self.relay.ports) != (&new.relay.addresses, &new.relay.ports);
         [
+            ("reload_interval", self.reload_interval != new.reload_interval),
             ("listeners", self.listeners != new.listeners),
-            ("relay", relay),
+            ("relay.ports", self.relay.ports != new.relay.ports),
             ("limits.streams", self.limits.streams != new.limits.streams),
             ("workers", self.workers != new.workers),
             ("admin", self.admin != new.admin),
@@ -303,4 +304,38 @@ fn log_filter(text: &str) -> Option<Targets> {
     // `Targets` takes any word without a level for a target.
     let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     text.split(',').all(is_known).then(|| text.parse().ok()).flatten()
+}
+
+/// What would run, for a person.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "realm        {}", self.realm.as_str())?;
+        for Listener { transport, address, advertised, proxy_protocol, .. } in &self.listeners {
+            write!(f, "listener     {} {address}", transport.name())?;
+            if let Some(advertised) = advertised {
+                write!(f, ", reached by {advertised}")?;
+            }
+            writeln!(f, "{}", if *proxy_protocol { ", behind PROXY protocol v2" } else { "" })?;
+        }
+        for address in [self.relay.addresses.v4, self.relay.addresses.v6].into_iter().flatten() {
+            let (first, last) = (self.relay.ports.start(), self.relay.ports.end());
+            write!(f, "relay        {} ports {first}-{last}", address.bind)?;
+            let differs = address.advertised != address.bind;
+            writeln!(
+                f,
+                "{}",
+                if differs { format!(", seen as {}", address.advertised) } else { String::new() }
+            )?;
+        }
+        let Credentials { users, rest_secrets } = &self.credentials;
+        writeln!(f, "credentials  {} users, {} secrets", users.len(), rest_secrets.len())?;
+        for (verb, ranges) in [("allowed", &self.peers.allow), ("refused", &self.peers.deny)] {
+            if !ranges.is_empty() {
+                let ranges: Vec<_> = ranges.iter().map(ToString::to_string).collect();
+                writeln!(f, "peers        {verb}: {}", ranges.join(", "))?;
+            }
+        }
+        writeln!(f, "workers      {}", self.workers.count)?;
+        write!(f, "admin        http://{}", self.admin)
+    }
 }

@@ -13,7 +13,7 @@ use super::problem::Problems;
 use super::value;
 
 /// What relayed transport addresses are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relay {
     /// One address for each family that can be relayed.
     pub addresses: RelayAddresses,

@@ -1,0 +1,54 @@
+//! Whether the relay serves packets.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use serde::Serialize;
+
+use crate::worker::Workers;
+
+/// The relay's state, for probes.
+pub struct Health {
+    workers: Weak<Workers>,
+    draining: AtomicBool,
+}
+
+/// Whether packets can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Readiness {
+    /// All packets.
+    Ready,
+    /// Those of the allocations that live; new ones are refused.
+    Draining,
+    /// Not all of them, or none.
+    Down,
+}
+
+impl Health {
+    /// The health of `workers`.
+    pub fn new(workers: &Arc<Workers>) -> Self {
+        Self { workers: Arc::downgrade(workers), draining: AtomicBool::new(false) }
+    }
+
+    /// Notes that new allocations are refused from now on.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new allocations are refused.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether packets can be served.
+    pub fn readiness(&self) -> Readiness {
+        if !self.workers.upgrade().is_some_and(|workers| workers.alive()) {
+            Readiness::Down
+        } else if self.is_draining() {
+            Readiness::Draining
+        } else {
+            Readiness::Ready
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a WebRTC application is given to reach a relay: URLs and a time-limited credential.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use thiserror::Error;
+use turn::Transport;
+use turn::credentials::{Secret, SecretError};
+
+use crate::config::{Config, Listener};
+
+/// The value of `iceServers` in an RTCConfiguration; its `Display` is JSON.
+#[derive(Clone, Serialize)]
+pub struct IceServers {
+    #[serde(rename = "iceServers")]
+    servers: [IceServer; 1],
+}
+
+#[derive(Clone, Serialize)]
+struct IceServer {
+    urls: Vec<String>,
+    username: String,
+    credential: String,
+}
+
+/// A user name and password of the TURN REST convention.
+#[derive(Clone)]
+pub struct TimedCredential {
+    /// `expiry:user`.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: String,
+}
+
+/// Why there can be no time-limited credential.
+#[derive(Debug, Error)]
+pub enum IceServersError {
+    /// There is nothing to sign with.
+    #[error("no secret is configured to sign a time-limited credential with; give one by --secret-file FILE")]
+    NoSecret,
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Every listener has a port that is only known when the relay runs.
+    #[error("no listener has a fixed port that a URL could name; give them ports other than 0")]
+    NoUrl,
+}
+
+impl IceServers {
+    /// A relay at `urls`, with `credential`.
+    pub fn new(urls: Vec<String>, credential: TimedCredential) -> Self {
+        let TimedCredential { username, password } = credential;
+        Self { servers: [IceServer { urls, username, credential: password }] }
+    }
+
+    /// The relay that `config` makes, for `user`, who can allocate for `ttl` from now on.
+    ///
+    /// # Errors
+    /// When there is no secret, or no URL.
+    pub fn of_config(config: &Config, user: &str, ttl: Duration) -> Result<Self, IceServersError> {
+        let secret = config.credentials.rest_secrets.first().ok_or(IceServersError::NoSecret)?;
+        let credential = TimedCredential::new(&Secret::new(secret.expose().as_bytes())?, user, ttl);
+        let urls: Vec<_> = config
+            .listeners
+            .iter()
+            .filter_map(|listener| Some(url(listener.transport, reachable(listener, config)?)))
+            .collect();
+        if urls.is_empty() {
+            return Err(IceServersError::NoUrl);
+        }
+        Ok(Self::new(urls, credential))
+    }
+}
+
+impl fmt::Display for IceServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string_pretty(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
+    }
+}
+
+impl TimedCredential {
+    /// One for `user`, who can allocate for `ttl` from now on.
+    pub fn new(secret: &Secret, user: &str, ttl: Duration) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let username = format!("{}:{user}", now.saturating_add(ttl).as_secs());
+        let password = secret.password(username.as_bytes()).to_string();
+        Self { username, password }
+    }
+}
+
+/// The TURN URL (RFC 7065) of a listener.
+pub fn url(transport: Transport, address: SocketAddr) -> String {
+    match transport {
+        Transport::Udp => format!("turn:{address}?transport=udp"),
+        Transport::Tcp => format!("turn:{address}?transport=tcp"),
+        Transport::Tls => format!("turns:{address}?transport=tcp"),
+    }
+}
+
+/// What clients reach a listener by; one that is bound to every address, by the relay's own.
+fn reachable(listener: &Listener, config: &Config) -> Option<SocketAddr> {
+    if let Some(advertised) = listener.advertised {
+        return Some(advertised);
+    }
+    let port = Some(listener.address.port()).filter(|port| *port != 0)?;
+    let relay = match listener.address.ip() {
+        IpAddr::V4(_) => config.relay.addresses.v4,
+        IpAddr::V6(_) => config.relay.addresses.v6,
+    };
+    let ip = Some(listener.address.ip()).filter(|ip| !ip.is_unspecified());
+    Some(SocketAddr::new(ip.or(relay.map(|relay| relay.advertised))?, port))
+}

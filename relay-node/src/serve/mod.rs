@@ -1,0 +1,187 @@
+//! A relay from start to end: workers, admin server, telemetry, reloads and drain.
+//!
+//! Everything here runs on one control thread; packets are the workers' alone.
+
+mod drain;
+mod reload;
+mod settings;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::admin::{self, AdminError, Health};
+use crate::config::{Config, Problems};
+use crate::telemetry::{self, Telemetry, TelemetryError};
+use crate::worker::{self, BoundListener, StartError, Workers};
+
+pub use reload::Reloads;
+pub use settings::SettingsError;
+
+use reload::Reloader;
+
+/// How often events are taken from the workers, and how often they are looked after.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Why a relay did not start, or did not go on.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// Something in it cannot be used that only shows when it is put to use.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A listener or a worker.
+    #[error(transparent)]
+    Workers(#[from] StartError),
+    /// The admin server.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Metrics or traces.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// What every process needs.
+    #[error("the control thread cannot be set up: {0}; it needs open files and randomness")]
+    Control(#[source] io::Error),
+    /// Telling about the start.
+    #[error("the start cannot be announced: {0}; check standard output and the place of the state file")]
+    Announcement(#[source] io::Error),
+    /// One worker's clients are not served any more.
+    #[error("a worker ended that should not have; its log line says why. Start the relay again")]
+    WorkerEnded,
+}
+
+/// What a relay that has just started is.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// What it was started with.
+    pub config: &'a Config,
+    /// Its listeners, in the order of the configuration.
+    pub listeners: &'a [BoundListener],
+    /// Its admin server's address.
+    pub admin: SocketAddr,
+}
+
+/// Runs a relay until it is told to end. `load` makes the configuration, at the start and when it may
+/// have changed; `announce` is called once, when packets are served.
+///
+/// # Errors
+/// When the relay cannot be started, or cannot go on.
+pub fn run(
+    load: &dyn Fn() -> Result<Config, Problems>,
+    announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
+) -> Result<(), ServeError> {
+    let config = load()?;
+    telemetry::start_log(&config.telemetry);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
+    runtime.block_on(serve(load, config, announce))
+}
+
+async fn serve(
+    load: &dyn Fn() -> Result<Config, Problems>,
+    config: Config,
+    announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
+) -> Result<(), ServeError> {
+    let mut end_asked = EndSignals::install().map_err(ServeError::Control)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Control)?;
+    let nonce_key = random_key().map_err(ServeError::Control)?;
+    let settings = settings::settings(&config, &nonce_key, config.workers.count)?;
+    let plan = settings::plan(&config, settings)?;
+    let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
+    let admin_listener = admin::bind(config.admin).await?;
+    let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
+    let workers = Arc::new(worker::start(plan)?);
+
+    let health = Arc::new(Health::new(&workers));
+    let reloads = Arc::new(Reloads::default());
+    let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads)?;
+    let allocations = telemetry.allocations(&workers);
+    tokio::spawn(admin::serve(admin_listener, Arc::clone(&health), telemetry.registry()));
+
+    log_start(&config, &workers, admin);
+    announce(&Started { config: &config, listeners: workers.bound(), admin })
+        .map_err(ServeError::Announcement)?;
+
+    let mut reloads_due = interval(config.reload_interval);
+    reloads_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reloads_due.reset();
+    let mut reloader = Reloader::new(load, config, nonce_key, certificates, reloads);
+    let mut round = interval(ROUND);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let end = loop {
+        tokio::select! {
+            () = end_asked.asked() => break Ok(()),
+            _ = hangup.recv() => reloader.reload(&workers),
+            _ = reloads_due.tick() => reloader.reload(&workers),
+            _ = round.tick() => {
+                allocations.note();
+                if !workers.alive() {
+                    break Err(ServeError::WorkerEnded);
+                }
+            }
+        }
+    };
+    if end.is_ok() {
+        let deadline = reloader.current().drain_deadline;
+        drain::drain(&workers, &health, &allocations, &mut end_asked, deadline).await;
+    }
+    // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
+    drop(workers);
+    allocations.note();
+    let last_export = tokio::task::spawn_blocking(move || telemetry.shutdown());
+    if let Err(error) = last_export.await {
+        tracing::warn!(%error, "the last export failed");
+    }
+    tracing::info!("ended");
+    end
+}
+
+fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
+    for address in [config.relay.addresses.v4, config.relay.addresses.v6].into_iter().flatten() {
+        tracing::info!(bind = %address.bind, advertised = %address.advertised, ports = ?config.relay.ports, "relaying");
+    }
+    if !config.peers.allow.is_empty() {
+        let ranges: Vec<_> = config.peers.allow.iter().map(ToString::to_string).collect();
+        tracing::info!(ranges = ranges.join(", "), "peers allowed beside public addresses");
+    }
+    tracing::info!(address = %admin, "admin listening");
+    for listener in workers.bound() {
+        tracing::info!(transport = listener.transport.name(), address = %listener.address, "listening");
+    }
+    tracing::info!(workers = config.workers.count, realm = config.realm.as_str(), "ready");
+}
+
+/// A key that nobody can guess.
+pub(crate) fn random_key() -> io::Result<[u8; 32]> {
+    use rand::TryRng;
+    let mut key = [0; 32];
+    rand::rngs::SysRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
+    Ok(key)
+}
+
+/// What tells the relay to end.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

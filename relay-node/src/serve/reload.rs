@@ -1,0 +1,124 @@
+//! Changes of the configuration while the relay runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::config::{Config, Problems};
+use crate::tls::Certificates;
+use crate::worker::Workers;
+
+use super::settings::{self, NonceKey};
+
+/// What became of attempts to take a changed configuration.
+#[derive(Debug)]
+pub struct Reloads {
+    applied: AtomicU64,
+    failed: AtomicU64,
+    valid: AtomicBool,
+}
+
+impl Default for Reloads {
+    fn default() -> Self {
+        Self { applied: AtomicU64::new(0), failed: AtomicU64::new(0), valid: AtomicBool::new(true) }
+    }
+}
+
+impl Reloads {
+    /// Changes that are in force.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Relaxed)
+    }
+
+    /// Changes that could not be used.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last look found a configuration that can be used.
+    pub fn is_valid(&self) -> bool {
+        self.valid.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes changes of the configuration; one that cannot be used leaves the last good one in force.
+pub(super) struct Reloader<'a> {
+    load: &'a dyn Fn() -> Result<Config, Problems>,
+    /// What the relay was started with: what cannot change while it runs is as it is here.
+    started: Config,
+    current: Config,
+    nonce_key: NonceKey,
+    certificates: Vec<Certificates>,
+    reloads: Arc<Reloads>,
+    /// What was said last of a configuration that cannot be used, so as not to say it every time.
+    complaint: Option<String>,
+    /// What was said last to need a restart.
+    pending: Vec<&'static str>,
+}
+
+impl<'a> Reloader<'a> {
+    pub(super) fn new(
+        load: &'a dyn Fn() -> Result<Config, Problems>,
+        config: Config,
+        nonce_key: NonceKey,
+        certificates: Vec<Certificates>,
+        reloads: Arc<Reloads>,
+    ) -> Self {
+        Self {
+            load,
+            started: config.clone(),
+            current: config,
+            nonce_key,
+            certificates,
+            reloads,
+            complaint: None,
+            pending: Vec::new(),
+        }
+    }
+
+    /// The configuration that is in force.
+    pub(super) fn current(&self) -> &Config {
+        &self.current
+    }
+
+    /// Looks at the configuration and its files again, and applies what has changed.
+    pub(super) fn reload(&mut self, workers: &Workers) {
+        match self.attempt(workers) {
+            Ok(changed) => {
+                if self.complaint.take().is_some() || changed {
+                    tracing::info!("the configuration as it is now is in force");
+                }
+                self.reloads.applied.fetch_add(u64::from(changed), Ordering::Relaxed);
+                self.reloads.valid.store(true, Ordering::Relaxed);
+            }
+            Err(complaint) => {
+                self.reloads.valid.store(false, Ordering::Relaxed);
+                if self.complaint.as_ref() != Some(&complaint) {
+                    self.reloads.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(problem = complaint, "the last good configuration stays in force");
+                    self.complaint = Some(complaint);
+                }
+            }
+        }
+    }
+
+    /// Whether something changed, or why it cannot be used.
+    fn attempt(&mut self, workers: &Workers) -> Result<bool, String> {
+        let new = (self.load)().map_err(|problems| problems.to_string())?;
+        let pending = self.started.needs_restart(&new);
+        if pending != self.pending && !pending.is_empty() {
+            tracing::warn!(settings = pending.join(", "), "these changes need a restart");
+        }
+        self.pending = pending;
+        let mut changed = self.current != new;
+        if changed {
+            let settings = settings::settings(&new, &self.nonce_key, self.started.workers.count)
+                .map_err(|error| error.to_string())?;
+            workers.apply(&settings);
+            self.current = new;
+        }
+        for certificates in &self.certificates {
+            changed |= certificates.reload().map_err(|error| error.to_string())?;
+        }
+        Ok(changed)
+    }
+}

@@ -1,0 +1,108 @@
+//! From the configuration to what the core and the workers take.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use turn::credentials::{Secret, SecretError, UserError};
+use turn::{AnswerLimits, Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
+
+use crate::config::{self, Config, Listener};
+use crate::tls::{CertificateError, Certificates};
+use crate::worker::{ListenerPlan, Plan, StreamLimits};
+
+/// The key that nonces are made with where the configuration names none: one for the process.
+pub(super) type NonceKey = [u8; 32];
+
+/// Why a checked configuration cannot be used all the same.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// A user's name or password.
+    #[error("credentials.users: {0}")]
+    User(#[from] UserError),
+    /// A secret.
+    #[error("credentials.rest_secrets: {0}")]
+    Secret(#[from] SecretError),
+    /// A certificate or its key.
+    #[error("a TLS listener cannot be set up: {0}")]
+    Certificate(#[from] CertificateError),
+}
+
+/// What the core is told. Each of `workers` gets its share of the budget for answers.
+pub(super) fn settings(
+    config: &Config,
+    generated: &NonceKey,
+    workers: usize,
+) -> Result<Arc<Settings>, SettingsError> {
+    let users = config.credentials.users.iter();
+    let users: Vec<_> = users.map(|(name, password)| (name.as_str(), password.expose())).collect();
+    let secrets = config.credentials.rest_secrets.iter();
+    let secrets = secrets.map(|secret| Secret::new(secret.expose().as_bytes()));
+    let credentials = Credentials::new(&config.realm, &users, secrets.collect::<Result<_, _>>()?)?;
+    Ok(Arc::new(Settings {
+        realm: config.realm.clone(),
+        software: config.software.clone(),
+        nonces: nonces(&config.nonce, generated, &credentials),
+        credentials,
+        relay: config.relay.addresses,
+        lifetimes: config.lifetimes,
+        policy: PeerPolicy::new(
+            config.peers.allow.clone(),
+            config.peers.deny.clone(),
+            config.peers.own.clone(),
+        ),
+        limits: Limits {
+            user: config.limits.user,
+            total: config.limits.total,
+            answers: share(config.limits.answers, workers),
+        },
+    }))
+}
+
+/// What the workers are to be.
+pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, SettingsError> {
+    let streams = config.limits.streams;
+    Ok(Plan {
+        workers: config.workers.count,
+        pin: config.workers.pin,
+        listeners: config.listeners.iter().map(listener).collect::<Result<_, _>>()?,
+        settings,
+        ledger: Arc::new(Ledger::new(config.relay.ports.clone())),
+        streams: StreamLimits {
+            connections: streams.connections,
+            connections_per_source: streams.connections_per_source,
+            handshake_deadline: streams.handshake_deadline,
+            idle_deadline: streams.idle_deadline,
+            frame_deadline: streams.frame_deadline,
+            write_buffer: streams.write_buffer,
+        },
+    })
+}
+
+fn listener(listener: &Listener) -> Result<ListenerPlan, CertificateError> {
+    let identity = listener.identity.clone();
+    Ok(ListenerPlan {
+        transport: listener.transport,
+        bind: listener.address,
+        proxy_protocol: listener.proxy_protocol,
+        tls: identity
+            .map(|identity| Certificates::from_files(identity.certificate, identity.key))
+            .transpose()?,
+    })
+}
+
+fn nonces(nonce: &config::Nonce, generated: &NonceKey, credentials: &Credentials) -> Nonces {
+    let mut keys: Vec<NonceKey> = nonce.keys.iter().map(|key| Sha256::digest(key.expose()).into()).collect();
+    if keys.is_empty() {
+        keys.push(*generated);
+    }
+    Nonces::new(keys, nonce.lifetime.as_secs(), credentials.knows_all_names())
+}
+
+fn share(answers: config::Answers, workers: usize) -> AnswerLimits {
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX).max(1);
+    AnswerLimits {
+        per_source_per_second: answers.per_source_per_second.div_ceil(workers),
+        total_per_second: answers.total_per_second.div_ceil(workers),
+    }
+}

@@ -1,0 +1,244 @@
+//! The instruments. Each reads what workers have counted at the moment that it is asked.
+
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use turn::{ANSWER_CODES, DropReason, RequestKind};
+
+use crate::admin::Health;
+use crate::serve::Reloads;
+use crate::worker::{Counters, Workers};
+
+/// One number of a worker, with its labels.
+type Observe<'a> = &'a mut dyn FnMut(u64, &[(&'static str, &'static str)]);
+
+/// Makes all instruments on `meter`.
+pub(super) fn register(meter: &Meter, workers: &Workers, health: &Arc<Health>, reloads: &Arc<Reloads>) {
+    let instruments = Instruments { meter, workers: workers.counters().into() };
+    turn_core(&instruments);
+    sockets(&instruments);
+    process(meter, health, reloads);
+}
+
+fn turn_core(instruments: &Instruments<'_>) {
+    instruments.counter("turn_relayed_packets", "", "Packets relayed", |worker, observe| {
+        let stats = worker.turn();
+        observe(stats.to_peers.packets, &[("direction", "to_peers")]);
+        observe(stats.to_clients.packets, &[("direction", "to_clients")]);
+    });
+    instruments.counter("turn_relayed", "By", "Application data relayed", |worker, observe| {
+        let stats = worker.turn();
+        observe(stats.to_peers.bytes, &[("direction", "to_peers")]);
+        observe(stats.to_clients.bytes, &[("direction", "to_clients")]);
+    });
+    instruments.counter("turn_dropped_packets", "", "Packets that went nowhere", |worker, observe| {
+        let stats = worker.turn();
+        for reason in DropReason::ALL {
+            observe(stats.dropped(reason), &[("reason", reason.name())]);
+        }
+    });
+    instruments.counter("turn_answers", "", "Requests answered, by error code", |worker, observe| {
+        let stats = worker.turn();
+        for kind in RequestKind::ALL {
+            for code in ANSWER_CODES {
+                let count = stats.answers(kind, code);
+                // Most of the table stays empty; success is there from the start.
+                if count > 0 || code == 0 {
+                    observe(count, &[("method", kind.name()), ("code", code_name(code))]);
+                }
+            }
+        }
+    });
+    instruments.counter(
+        "turn_unauthenticated_answers",
+        "By",
+        "Answers to requests that proved no credentials",
+        |worker, observe| observe(worker.turn().unauthenticated_answer_bytes, &[]),
+    );
+    instruments.gauge("turn_allocations", "Allocations that live", |worker, observe| {
+        observe(worker.allocations(), &[]);
+    });
+    instruments.counter("turn_allocations_created", "", "Allocations that came to be", |worker, observe| {
+        observe(worker.turn().allocations_created, &[]);
+    });
+    instruments.counter("turn_allocations_closed", "", "Allocations that ended", |worker, observe| {
+        observe(worker.turn().allocations_closed, &[]);
+    });
+    instruments.gauge("turn_permissions", "Permissions in force", |worker, observe| {
+        observe(worker.turn().permissions, &[]);
+    });
+    instruments.gauge("turn_channels", "Channels bound", |worker, observe| {
+        observe(worker.turn().channels, &[]);
+    });
+}
+
+fn sockets(instruments: &Instruments<'_>) {
+    instruments.counter("edgerelay_datagrams", "", "Datagrams at the sockets", |worker, observe| {
+        let sockets = worker.sockets();
+        observe(sockets.datagrams_received, &[("direction", "received")]);
+        observe(sockets.datagrams_sent, &[("direction", "sent")]);
+    });
+    instruments.counter("edgerelay_socket_calls", "", "System calls for datagrams", |worker, observe| {
+        let sockets = worker.sockets();
+        observe(sockets.receive_calls, &[("direction", "received")]);
+        observe(sockets.send_calls, &[("direction", "sent")]);
+    });
+    instruments.counter(
+        "edgerelay_dropped_datagrams",
+        "",
+        "Datagrams that could not be sent or handed over",
+        |worker, observe| {
+            let sockets = worker.sockets();
+            observe(sockets.datagrams_blocked, &[("reason", "buffer_full")]);
+            observe(sockets.datagrams_refused, &[("reason", "refused")]);
+            observe(sockets.handovers_dropped, &[("reason", "mailbox_full")]);
+        },
+    );
+    instruments.counter(
+        "edgerelay_handed_over_datagrams",
+        "",
+        "Datagrams handed to the worker that their client belongs to",
+        |worker, observe| observe(worker.sockets().datagrams_handed_over, &[]),
+    );
+    instruments.counter("edgerelay_icmp_errors", "", "ICMP errors from peers", |worker, observe| {
+        observe(worker.sockets().icmp_errors, &[]);
+    });
+    instruments.gauge("edgerelay_relay_sockets", "Relay sockets that are open", |worker, observe| {
+        observe(worker.sockets().relays_open, &[]);
+    });
+    instruments.gauge("edgerelay_connections", "Connections that are open", |worker, observe| {
+        observe(worker.sockets().connections_open, &[]);
+    });
+    instruments.counter("edgerelay_accepted_connections", "", "Connections accepted", |worker, observe| {
+        observe(worker.sockets().connections_accepted, &[]);
+    });
+    instruments.counter(
+        "edgerelay_rejected_connections",
+        "",
+        "Connections that the relay closed",
+        |worker, observe| {
+            let sockets = worker.sockets();
+            observe(sockets.connections_refused, &[("reason", "limit")]);
+            observe(sockets.connections_invalid, &[("reason", "invalid")]);
+            observe(sockets.connections_late, &[("reason", "late")]);
+            observe(sockets.connections_stuck, &[("reason", "stuck")]);
+        },
+    );
+    instruments.counter(
+        "edgerelay_dropped_stream_packets",
+        "",
+        "Packets dropped since their client reads too slowly",
+        |worker, observe| observe(worker.sockets().stream_packets_dropped, &[]),
+    );
+    instruments.counter(
+        "edgerelay_dropped_events",
+        "",
+        "Log lines and spans of allocations that were lost",
+        |worker, observe| observe(worker.sockets().events_dropped, &[]),
+    );
+}
+
+fn process(meter: &Meter, health: &Arc<Health>, reloads: &Arc<Reloads>) {
+    let health = Arc::clone(health);
+    meter
+        .u64_observable_gauge("edgerelay_draining")
+        .with_description("Whether new allocations are refused since the relay is to end")
+        .with_callback(move |observer| observer.observe(u64::from(health.is_draining()), &[]))
+        .build();
+    let counted = Arc::clone(reloads);
+    meter
+        .u64_observable_counter("edgerelay_configuration_reloads")
+        .with_description("Changes of the configuration, and attempts that failed")
+        .with_callback(move |observer| {
+            observer.observe(counted.applied(), &[KeyValue::new("result", "applied")]);
+            observer.observe(counted.failed(), &[KeyValue::new("result", "failed")]);
+        })
+        .build();
+    let reloads = Arc::clone(reloads);
+    meter
+        .u64_observable_gauge("edgerelay_configuration_valid")
+        .with_description(
+            "Whether the configuration as it is now on disk can be used; if not, the last good one is",
+        )
+        .with_callback(move |observer| observer.observe(u64::from(reloads.is_valid()), &[]))
+        .build();
+}
+
+/// Makes instruments that read every worker's numbers.
+struct Instruments<'a> {
+    meter: &'a Meter,
+    workers: Arc<[Arc<Counters>]>,
+}
+
+impl Instruments<'_> {
+    fn counter(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        description: &'static str,
+        read: impl Fn(&Counters, Observe<'_>) + Send + Sync + 'static,
+    ) {
+        let workers = Arc::clone(&self.workers);
+        self.meter
+            .u64_observable_counter(name)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |observer| {
+                each(&workers, &read, |number, labels| observer.observe(number, labels));
+            })
+            .build();
+    }
+
+    fn gauge(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn(&Counters, Observe<'_>) + Send + Sync + 'static,
+    ) {
+        let workers = Arc::clone(&self.workers);
+        self.meter
+            .u64_observable_gauge(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                each(&workers, &read, |number, labels| observer.observe(number, labels));
+            })
+            .build();
+    }
+}
+
+/// Reads every worker, and labels what it says with the worker's number.
+fn each(
+    workers: &[Arc<Counters>],
+    read: &impl Fn(&Counters, Observe<'_>),
+    mut observe: impl FnMut(u64, &[KeyValue]),
+) {
+    for (index, worker) in workers.iter().enumerate() {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        read(worker, &mut |number, labels| {
+            let mut all = vec![KeyValue::new("worker", index)];
+            all.extend(labels.iter().map(|(name, value)| KeyValue::new(*name, *value)));
+            observe(number, &all);
+        });
+    }
+}
+
+/// The label of one of [`ANSWER_CODES`].
+fn code_name(code: u16) -> &'static str {
+    match code {
+        0 => "success",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        420 => "420",
+        437 => "437",
+        438 => "438",
+        440 => "440",
+        441 => "441",
+        442 => "442",
+        443 => "443",
+        486 => "486",
+        508 => "508",
+        _ => "other",
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a trial failed, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use stun::{AttributeError, BufferFull, MessageError};
+use thiserror::Error;
+
+/// Why one transport does not work.
+#[derive(Debug, Error)]
+pub(super) enum TrialError {
+    /// The name does not resolve.
+    #[error("the name cannot be resolved{}; check the URL", reason(.0))]
+    Resolve(Option<io::Error>),
+    /// No connection.
+    #[error("no connection: {0}; check that the relay runs, and that no firewall is in between")]
+    Connect(io::Error),
+    /// TLS.
+    #[error(
+        "TLS failed: {0}; check that the certificate names the relay, and give its authority by --ca-file"
+    )]
+    Tls(io::Error),
+    /// TLS was not even begun.
+    #[error("TLS cannot be set up: {0}; check the host of the URL")]
+    TlsSetup(String),
+    /// The connection broke.
+    #[error("the connection broke: {0}; the relay's log may say why")]
+    Broken(io::Error),
+    /// The peer has no socket.
+    #[error("a peer cannot be set up on this machine: {0}; name one of its addresses by --peer-address")]
+    Peer(io::Error),
+    /// No answer.
+    #[error("no answer to {step} in {seconds} s; check the address, the transport, and firewalls in between")]
+    Silent { step: &'static str, seconds: u64 },
+    /// An answer that is none.
+    #[error("the answer to {step} makes no sense ({fault}); this may be no TURN server")]
+    Nonsense { step: &'static str, fault: String },
+    /// An answer that anybody could have made.
+    #[error(
+        "the answer to {step} does not prove that the relay knows the credential; somebody may be in between"
+    )]
+    Unproven { step: &'static str },
+    /// An error response.
+    #[error("{step} was refused with {code} ({phrase:?}); {}", mend(*.code))]
+    Refused { step: &'static str, code: u16, phrase: String },
+    /// A request that does not fit, since the relay's realm or nonce is too long.
+    #[error("the request does not fit into a packet; the relay's realm or nonce is too long")]
+    TooLong(#[from] BufferFull),
+    /// Nothing came back.
+    #[error(
+        "nothing came back from the peer on {peer}; check that the relay can reach that address, or name another one by --peer-address"
+    )]
+    AllLost { peer: SocketAddr },
+}
+
+impl TrialError {
+    pub(super) fn message(step: &'static str) -> impl Fn(MessageError) -> Self {
+        move |error| Self::Nonsense { step, fault: error.to_string() }
+    }
+
+    pub(super) fn attribute(step: &'static str) -> impl Fn(AttributeError) -> Self {
+        move |error| Self::Nonsense { step, fault: error.to_string() }
+    }
+}
+
+fn reason(error: &Option<io::Error>) -> String {
+    error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
+}
+
+/// What helps against an error code (RFC 8489 section 14.8, RFC 8656 section 19).
+fn mend(code: u16) -> &'static str {
+    match code {
+        300 => "the relay sends clients elsewhere: name that other relay",
+        401 => "check the user name and the secret or credential, and the clocks of both machines",
+        403 => {
+            "the relay's peer policy refuses this machine's address: allow it by --allow-peer there, or name another one by --peer-address here"
+        }
+        440 => "the relay has no address of this family: name a peer of the other one by --peer-address",
+        441 => "the allocation belongs to another user: try again",
+        486 => "the user's quota is used up: raise limits.user, or wait for allocations to end",
+        508 => {
+            "the relay's ports or its limits are used up, or it is draining: raise limits.total, or try later"
+        }
+        _ => "the relay's log may say more",
+    }
+}
