@@ -122,12 +122,14 @@ pub struct SendBatch {
     filled: usize,
 }
 
-impl SendBatch {
+impl Default for SendBatch {
     /// An empty batch.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { slots: vec![Slot::new(); BATCH], headers: Headers::new(), filled: 0 }
     }
+}
 
+impl SendBatch {
     /// Whether [`SendBatch::push`] would be refused.
     pub fn is_full(&self) -> bool {
         self.filled == BATCH
@@ -200,12 +202,14 @@ pub struct Received<'a> {
     pub to: Option<Ipv4Addr>,
 }
 
-impl ReceiveBatch {
+impl Default for ReceiveBatch {
     /// An empty batch.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { slots: vec![Slot::new(); BATCH], headers: Headers::new(), filled: 0 }
     }
+}
 
+impl ReceiveBatch {
     /// Replaces the batch by the datagrams that wait on `socket`, without waiting for any; returns
     /// how many there were.
     ///

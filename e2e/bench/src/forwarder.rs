@@ -51,8 +51,8 @@ impl Forwarder {
             relays,
             sessions,
             clients,
-            inbox: ReceiveBatch::new(),
-            out: SendBatch::new(),
+            inbox: ReceiveBatch::default(),
+            out: SendBatch::default(),
         })
     }
 

@@ -46,6 +46,7 @@ fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let stage = Stage { core: cli.server_core, edgerelay };
     let lab = Lab::new()?;
     let sockets = Sockets::open(&lab)?;
+    let machine = machine::describe();
     pin_to(cli.load_core)?;
     let duration = if cli.quick { Duration::from_secs(1) } else { Duration::from_secs(2) };
     let bench = Bench { lab, sockets, stage, duration };
@@ -54,8 +55,7 @@ fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
         write!(io::stdout(), "{}", campaign.profiles(&bench)?)?;
         return Ok(());
     }
-    let mut report =
-        Report { machine: machine::describe(), command: machine::command_line(), samples: Vec::new() };
+    let mut report = Report { machine, command: machine::command_line(), samples: Vec::new() };
     campaign.run(&bench, &mut report)?;
     write!(io::stdout(), "{}", report.markdown())?;
     if let Some(path) = &cli.json {

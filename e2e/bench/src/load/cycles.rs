@@ -43,7 +43,7 @@ impl<'a> Cycles<'a> {
     pub fn new(sockets: &'a Sockets, first: u32) -> Self {
         let first = first.next_multiple_of(LANES);
         let lanes = (first..first + LANES).map(Lane::new).collect();
-        Self { sockets, lanes, out: SendBatch::new(), inbox: ReceiveBatch::new(), completed: 0 }
+        Self { sockets, lanes, out: SendBatch::default(), inbox: ReceiveBatch::default(), completed: 0 }
     }
 
     /// Runs for `duration`; how many cycles were completed.

@@ -99,8 +99,8 @@ impl<'a> Exchange<'a> {
     fn new(sockets: &'a Sockets) -> Self {
         Self {
             sockets,
-            out: SendBatch::new(),
-            inbox: ReceiveBatch::new(),
+            out: SendBatch::default(),
+            inbox: ReceiveBatch::default(),
             serial: 0,
             patience: RETRANSMISSION,
             attempts: ATTEMPTS,

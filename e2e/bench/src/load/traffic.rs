@@ -86,9 +86,9 @@ impl<'a> Traffic<'a> {
             offer,
             begun: Instant::now(),
             tag: next_tag(),
-            up: SendBatch::new(),
-            down: SendBatch::new(),
-            inbox: ReceiveBatch::new(),
+            up: SendBatch::default(),
+            down: SendBatch::default(),
+            inbox: ReceiveBatch::default(),
             outcome: Outcome { planned, latencies, ..Outcome::default() },
         }
     }
