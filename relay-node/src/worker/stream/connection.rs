@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use rustls::ServerConnection;
+use stun::stream::Frame;
 use turn::{ClientAddr, FiveTuple, ServerAddr, Transport};
 
 use super::admission::Place;
@@ -112,9 +113,7 @@ impl Connection {
                 Some(tls) if tls.wants_write() => tls.write_tls(&mut self.socket).map(drop),
                 // Before the end of the handshake nothing of ours waits.
                 _ if self.outgoing.is_empty() => return Flushed::All,
-                Some(tls) => tls.writer().write(self.outgoing.bytes()).map(|count| {
-                    self.outgoing.advance(count, buffers);
-                }),
+                Some(tls) => write_records(tls, &mut self.outgoing, buffers),
                 None => self.socket.write(self.outgoing.bytes()).map(|count| {
                     self.outgoing.advance(count, buffers);
                 }),
@@ -177,6 +176,27 @@ fn read_tls(
         }
     }
     Received { filled, end: None }
+}
+
+/// Gives each waiting message a TLS record of its own: coturn's client takes one for the other.
+fn write_records(
+    tls: &mut ServerConnection,
+    outgoing: &mut Outgoing,
+    buffers: &mut Buffers,
+) -> io::Result<()> {
+    let mut written = 0;
+    while written < BURST && !outgoing.is_empty() {
+        let bytes = outgoing.bytes();
+        let len = match stun::stream::next_frame(bytes) {
+            Frame::Complete { len, .. } => len,
+            // Only whole messages are queued.
+            Frame::Incomplete | Frame::Invalid => bytes.len(),
+        };
+        tls.writer().write_all(bytes.get(..len).unwrap_or_default())?;
+        outgoing.advance(len, buffers);
+        written += len;
+    }
+    Ok(())
 }
 
 fn is_passing(error: &io::Error) -> bool {

@@ -34,8 +34,6 @@ use super::token::Token;
 const ACCEPT_BURST: usize = 32;
 /// A longer half frame is only kept for a client that has an allocation.
 const UNPROVEN_FRAME: usize = 4096;
-/// Bytes of TLS records that rustls may hold beside what waits for them.
-const TLS_BUFFER: usize = 32 * 1024;
 
 /// One worker's socket of a TCP or TLS listener.
 pub(super) struct StreamListener {
@@ -141,7 +139,8 @@ impl Streams {
         let tls = match &listener.tls {
             Some(certificates) => {
                 let mut tls = ServerConnection::new(certificates.current()).ok()?;
-                tls.set_buffer_limit(Some(TLS_BUFFER));
+                // What is written at a time bounds it: less than two frames.
+                tls.set_buffer_limit(None);
                 Some(Box::new(tls))
             }
             None => None,

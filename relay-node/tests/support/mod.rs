@@ -1,0 +1,51 @@
+//! A relay on loopback with real sockets, and clients and peers to meet there.
+#![allow(
+    dead_code,
+    missing_docs,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test file uses its own part of the harness"
+)]
+
+mod client;
+mod node;
+mod stream;
+
+pub use client::{Answer, Client, Packet, Wire, channel_data, write};
+pub use node::{Node, NodePlan, identity, settings, stream_limits};
+pub use stream::{StreamWire, TlsClient, connect, is_closed};
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A peer's socket. On 127.0.0.2, since a relay never reaches other services of its own address.
+pub fn peer() -> UdpSocket {
+    datagram_socket("127.0.0.2:0")
+}
+
+/// A socket whose reads fail after [`PATIENCE`].
+pub fn datagram_socket(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// What arrives next, and from where.
+pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_536];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    buffer.truncate(length);
+    (buffer, from)
+}
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

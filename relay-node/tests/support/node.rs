@@ -1,0 +1,138 @@
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edgerelay::tls::Certificates;
+use edgerelay::worker::{self, ListenerPlan, Plan, SocketStats, StartError, StreamLimits, Workers};
+use turn::{
+    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddress,
+    RelayAddresses, Settings, Transport,
+};
+
+/// A relay that is to be.
+pub struct NodePlan {
+    pub workers: usize,
+    pub listeners: Vec<ListenerPlan>,
+    pub settings: Settings,
+    pub ports: RangeInclusive<u16>,
+    pub streams: StreamLimits,
+}
+
+/// A running relay. Dropping it stops it.
+pub struct Node {
+    pub workers: Workers,
+}
+
+/// Settings that allow loopback and refuse nothing that a well-behaved client does.
+pub fn settings() -> Settings {
+    let plenty =
+        Quota { allocations: 100_000, permissions: 100_000, channels: 100_000, bits_per_second: None };
+    let same = |ip: &str| Some(RelayAddress { bind: ip.parse().unwrap(), advertised: ip.parse().unwrap() });
+    let realm = Realm::new("example.org").unwrap();
+    Settings {
+        credentials: Credentials::new(&realm, &[("alice", "wonderland")], vec![]).unwrap(),
+        realm,
+        software: None,
+        nonces: Nonces::new(vec![[7; 32]], 600, true),
+        relay: RelayAddresses { v4: same("127.0.0.1"), v6: same("::1") },
+        lifetimes: Lifetimes::default(),
+        policy: PeerPolicy::new(
+            vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            vec![],
+            vec![],
+        ),
+        limits: Limits {
+            user: plenty,
+            total: plenty,
+            answers: AnswerLimits { per_source_per_second: 100_000, total_per_second: 1_000_000 },
+        },
+    }
+}
+
+/// Limits that a well-behaved client never meets.
+pub fn stream_limits() -> StreamLimits {
+    StreamLimits {
+        connections: 1000,
+        connections_per_source: 1000,
+        handshake_deadline: Duration::from_secs(60),
+        idle_deadline: Duration::from_secs(60),
+        frame_deadline: Duration::from_secs(60),
+        write_buffer: 256 * 1024,
+    }
+}
+
+/// A self-signed certificate for localhost, in PEM: the certificate and its key.
+pub fn identity() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+impl NodePlan {
+    /// One worker and no listener.
+    pub fn new() -> Self {
+        Self {
+            workers: 1,
+            listeners: Vec::new(),
+            settings: settings(),
+            ports: 50_000..=59_999,
+            streams: stream_limits(),
+        }
+    }
+
+    /// One worker with a UDP listener on 127.0.0.1.
+    pub fn udp() -> Self {
+        Self::new().listen(Transport::Udp, "127.0.0.1:0")
+    }
+
+    /// One worker with a TCP listener on 127.0.0.1.
+    pub fn tcp() -> Self {
+        Self::new().listen(Transport::Tcp, "127.0.0.1:0")
+    }
+
+    /// One worker with a TLS listener on 127.0.0.1.
+    pub fn tls(certificates: Certificates) -> Self {
+        let mut plan = Self::new().listen(Transport::Tls, "127.0.0.1:0");
+        plan.listeners[0].tls = Some(certificates);
+        plan
+    }
+
+    pub fn listen(mut self, transport: Transport, bind: &str) -> Self {
+        let bind = bind.parse().unwrap();
+        self.listeners.push(ListenerPlan { transport, bind, proxy_protocol: false, tls: None });
+        self
+    }
+
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    pub fn try_start(self) -> Result<Node, StartError> {
+        let plan = Plan {
+            workers: self.workers,
+            pin: false,
+            listeners: self.listeners,
+            settings: Arc::new(self.settings),
+            ledger: Arc::new(Ledger::new(self.ports)),
+            streams: self.streams,
+        };
+        Ok(Node { workers: worker::start(plan)? })
+    }
+
+    pub fn start(self) -> Node {
+        self.try_start().unwrap()
+    }
+}
+
+impl Node {
+    /// Where the first listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.workers.bound()[0].address
+    }
+
+    /// What the sockets of all workers have counted of one thing.
+    pub fn count(&self, of: impl Fn(SocketStats) -> u64) -> u64 {
+        self.workers.counters().iter().map(|counters| of(counters.sockets())).sum()
+    }
+}
