@@ -30,6 +30,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let call = call();
     write("turn_server", "call", &call)?;
     write("turn_server", "two calls", &[&call[..], &[8, 3], &call, &[10, 2]].concat())?;
+    write("turn_server", "two families", &two_families())?;
+    write("turn_server", "reserved port", &reserved_port())?;
     for name in ["1900000000:alice", "1900000000:tenant:alice", "1700000000:alice", "18446744073709551616:x"]
     {
         write("rest_username", &name.replace(':', " "), name.as_bytes())?;
@@ -60,6 +62,23 @@ fn call() -> Vec<u8> {
     let peer_packet = [7, 1, 0, 0, 0, 100];
     let refresh = [1, 0, 1, 1, 1, 1, 0, 2];
     [&allocate[..], &open_its_socket, &permit, &bind, &send, &channel_data, &peer_packet, &refresh].concat()
+}
+
+/// Steps of the target turn_server: IPv4 and IPv6, a permission in each, then IPv6 is given up.
+fn two_families() -> Vec<u8> {
+    let allocate = [1, 0, 0, 1, 1, 1, 1, 2, 1];
+    let open_its_sockets = [9, 0, 0];
+    let permit = [1, 0, 2, 1, 1, 2, 4, 2, 4, 0];
+    let give_up = [1, 0, 1, 1, 1, 2, 0, 0, 3, 1];
+    [&allocate[..], &open_its_sockets, &permit, &give_up].concat()
+}
+
+/// Steps of the target turn_server: an even port, and then the one above it.
+fn reserved_port() -> Vec<u8> {
+    let allocate = [1, 0, 0, 1, 1, 1, 1, 1, 1];
+    let redeem = [1, 2, 0, 1, 1, 1, 1, 10];
+    let open_its_socket = [9, 0];
+    [&allocate[..], &open_its_socket, &redeem, &open_its_socket].concat()
 }
 
 fn channel_data(payload: &[u8]) -> Vec<u8> {

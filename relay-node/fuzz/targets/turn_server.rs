@@ -151,7 +151,7 @@ impl World {
     }
 
     fn attribute(&self, input: &mut Unstructured<'_>, writer: &mut MessageWriter<'_>) -> Result<()> {
-        let _ = match input.int_in_range(0..=10)? {
+        let _ = match input.int_in_range(0..=11)? {
             0 => writer.attribute(&Lifetime(*input.choose(&[0, 1, 600, 3600, u32::MAX])?)),
             1 => writer.attribute(&EvenPort { reserve_next: input.arbitrary()? }),
             2 => writer
@@ -161,6 +161,7 @@ impl World {
             4..=6 => writer.attribute(&XorPeerAddress(*input.choose(&self.peers)?)),
             7 | 8 => writer.raw(AttributeType::CHANNEL_NUMBER, &[0x40, input.int_in_range(0..=4)?, 0, 0]),
             9 => writer.attribute(&DontFragment),
+            10 => writer.attribute(&self.relay.token.unwrap_or(ReservationToken([0; 8]))),
             _ => {
                 let kind = AttributeType(input.int_in_range(0..=0x0030)?);
                 let length = input.int_in_range(0..=20)?;

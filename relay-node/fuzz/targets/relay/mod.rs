@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use stun::attribute::ReservationToken;
 use stun::{Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{
@@ -61,6 +62,8 @@ pub struct Relay {
     pub now: Now,
     /// Sockets that are open, by [`RelayId::to_u64`].
     pub open: HashMap<u64, SocketAddr>,
+    /// The last token for a reserved port that was given out.
+    pub token: Option<ReservationToken>,
     /// Sockets that are asked for.
     asked: Vec<(RelayId, SocketAddr)>,
     ledger: Arc<Ledger>,
@@ -73,6 +76,7 @@ impl Relay {
             turn: Turn::new(Arc::clone(&SETTINGS), Arc::clone(&ledger), [1; 32]),
             now: START,
             open: HashMap::new(),
+            token: None,
             asked: Vec::new(),
             ledger,
         }
@@ -147,6 +151,7 @@ impl Relay {
                 Output::ToClient { packet, .. } => {
                     let message = Message::parse(packet).expect("answers are well formed");
                     assert_ne!(message.class(), Class::Request);
+                    self.token = message.get().expect("answers are well formed").or(self.token);
                 }
                 Output::Event(event) => drop(format!("{event:?}")),
             }
