@@ -21,7 +21,6 @@ pub(crate) struct Allocation {
     pub(crate) owner: Owner,
     pub(crate) origin: Origin,
     pub(crate) created: Monotonic,
-    pub(crate) expires: Monotonic,
     pub(crate) relayed: PerFamily<Relayed>,
     pub(crate) peers: Peers,
     pub(crate) usage: Arc<Usage>,
@@ -29,6 +28,14 @@ pub(crate) struct Allocation {
     pub(crate) to_client: Traffic,
     /// Set until its sockets are open.
     pub(crate) opening: Option<Box<Opening>>,
+}
+
+impl Allocation {
+    /// When the next part of it is over: a relayed address, a permission or a channel.
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        let relayed = self.relayed.iter().map(|(_, relayed)| relayed.expires);
+        relayed.chain(self.peers.next_deadline()).min()
+    }
 }
 
 /// Who made it: later requests have to come from the same (RFC 8656 section 5).
@@ -64,13 +71,15 @@ pub(crate) struct Relayed {
     pub(crate) port: RelayPort,
     /// What peers see.
     pub(crate) advertised: SocketAddr,
+    /// When it ends unless it is refreshed: of two, each may be refreshed by itself.
+    pub(crate) expires: Monotonic,
     /// Whether the driver has its socket.
     pub(crate) open: bool,
 }
 
 impl Relayed {
-    pub(crate) fn at(address: RelayAddress, port: RelayPort) -> Self {
-        Self { port, advertised: SocketAddr::new(address.advertised, port.get()), open: false }
+    pub(crate) fn at(address: RelayAddress, port: RelayPort, expires: Monotonic) -> Self {
+        Self { port, advertised: SocketAddr::new(address.advertised, port.get()), expires, open: false }
     }
 }
 

@@ -125,6 +125,15 @@ impl Turn {
     /// An ICMP error for what was sent to `peer` from a relayed address. It becomes a Data indication
     /// without DATA (RFC 8656 section 11.5).
     pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
+        // "Type 3 or 11 for ICMPv4, 1, 2 or 3 for ICMPv6": others are dropped.
+        let told = match Family::of(peer.ip()) {
+            Family::V4 => matches!(error.kind, 3 | 11),
+            Family::V6 => matches!(error.kind, 1..=3),
+        };
+        if !told {
+            self.stats.count_drop(DropReason::Unexpected);
+            return;
+        }
         let peer = self.as_seen_outside(peer);
         let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get(slot));
         let Some(allocation) = allocation else { return };
@@ -141,15 +150,17 @@ impl Turn {
         });
     }
 
-    /// Where a packet to `peer` goes. To the node's own address only where a relayed one is:
-    /// nothing else that listens on this node may be reached.
+    /// Where a packet to `peer` goes. To the node's own address only where a relayed one is: nothing
+    /// else that listens on this node may be reached, unless the policy allows that address by name.
     fn destination(&self, peer: PeerAddr) -> Option<PeerAddr> {
         if !self.settings.relay.advertises(peer.ip()) {
             return Some(peer);
         }
         let port = RelayPort::new(peer.get().port());
-        let in_use = self.ledger.in_use(Family::of(peer.ip()), port);
-        in_use.then(|| PeerAddr::new(self.settings.relay.inward(peer.get())))
+        if self.ledger.in_use(Family::of(peer.ip()), port) {
+            return Some(PeerAddr::new(self.settings.relay.inward(peer.get())));
+        }
+        self.settings.policy.check(peer.ip()).is_ok().then_some(peer)
     }
 
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {

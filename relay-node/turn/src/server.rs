@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use stun::{Kind, Method};
 
 use crate::address::{Client, Family, FiveTuple};
+use crate::allocation::{Allocation, Relayed};
 use crate::budget::AnswerBudget;
 use crate::event::{CloseReason, Event};
 use crate::io::{Forward, Output};
@@ -197,6 +198,15 @@ impl Turn {
         self.ledger.release_port(family, relayed.port);
     }
 
+    /// Closes one of two relayed addresses, with what was bound to it.
+    pub(crate) fn close_family(&mut self, slot: Slot, family: Family) {
+        self.close_relayed(slot, family);
+        let Some(allocation) = self.table.get_mut(slot) else { return };
+        let gone = allocation.peers.forget_family(family);
+        let usage = Arc::clone(&allocation.usage);
+        self.give_back(&usage, gone);
+    }
+
     /// Counts permissions and channels that have ended.
     pub(crate) fn give_back(&mut self, usage: &crate::ledger::Usage, gone: PeerCount) {
         self.ledger.release_peers(usage, gone.permissions, gone.channels);
@@ -217,11 +227,18 @@ impl Turn {
     fn expire(&mut self, now: Now, slot: Slot) {
         self.expire_peers(now, slot);
         let Some(allocation) = self.table.get(slot) else { return };
-        if allocation.expires <= now.monotonic {
+        let over = |relayed: &Relayed| relayed.expires <= now.monotonic;
+        if allocation.relayed.iter().all(|(_, relayed)| over(relayed)) {
             self.close(now, slot, CloseReason::Expired);
             return;
         }
-        let deadline = allocation.peers.next_deadline().unwrap_or(allocation.expires);
-        self.timers.set(slot.0, deadline.min(allocation.expires));
+        for family in Family::BOTH {
+            if self.table.get(slot).and_then(|it| it.relayed.get(family)).is_some_and(over) {
+                self.close_family(slot, family);
+            }
+        }
+        if let Some(deadline) = self.table.get(slot).and_then(Allocation::next_deadline) {
+            self.timers.set(slot.0, deadline);
+        }
     }
 }

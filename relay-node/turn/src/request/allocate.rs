@@ -22,7 +22,7 @@ use crate::ledger::{PortKind, QuotaReached, Usage};
 use crate::peers::Peers;
 use crate::server::Turn;
 use crate::table::Slot;
-use crate::time::Now;
+use crate::time::{Monotonic, Now};
 
 /// How many ports are tried when others on this node hold what was picked.
 const PORT_TRIES: u8 = 16;
@@ -100,9 +100,11 @@ impl Turn {
             })?;
         // 5., 8., 12. "If the token is not valid, or no such port can be had: 508."
         self.ledger.expire(now.monotonic);
+        let lifetime = self.settings.lifetimes.grant(wish.lifetime);
+        let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
         let taken = match wish.port {
-            PortWish::Reserved(token) => self.take_reserved(now, request.user(), token),
-            PortWish::Fresh(kind) => self.take_fresh(now, request.user(), wish.families(), kind),
+            PortWish::Reserved(token) => self.take_reserved(now, request.user(), token, expires),
+            PortWish::Fresh(kind) => self.take_fresh(now, request.user(), wish.families(), kind, expires),
         };
         if taken.relayed.iter().next().is_none() {
             self.ledger.release_allocation(&usage);
@@ -110,7 +112,7 @@ impl Turn {
         }
         let origin = Origin {
             transaction: request.reply.transaction,
-            lifetime: self.settings.lifetimes.grant(wish.lifetime),
+            lifetime,
             reservation: taken.reservation,
             refused: taken.refused,
         };
@@ -122,18 +124,31 @@ impl Turn {
         Ok(())
     }
 
-    fn take_reserved(&mut self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
+    fn take_reserved(
+        &mut self,
+        now: Now,
+        user: &UserId,
+        ReservationToken(token): ReservationToken,
+        expires: Monotonic,
+    ) -> Taken {
         let mut taken = Taken::default();
         if let Some((family, port)) = self.ledger.redeem(token, user, now.monotonic) {
             match self.settings.relay.get(family) {
-                Some(address) => *taken.relayed.slot(family) = Some(Relayed::at(address, port)),
+                Some(address) => *taken.relayed.slot(family) = Some(Relayed::at(address, port, expires)),
                 None => self.ledger.release_port(family, port),
             }
         }
         taken
     }
 
-    fn take_fresh(&mut self, now: Now, user: &UserId, families: &[Family], kind: PortKind) -> Taken {
+    fn take_fresh(
+        &mut self,
+        now: Now,
+        user: &UserId,
+        families: &[Family],
+        kind: PortKind,
+        expires: Monotonic,
+    ) -> Taken {
         let mut taken = Taken::default();
         for family in families.iter().copied() {
             let Some(address) = self.settings.relay.get(family) else {
@@ -144,7 +159,7 @@ impl Turn {
                 taken.refused = Some((family, Refusal::InsufficientCapacity));
                 continue;
             };
-            *taken.relayed.slot(family) = Some(Relayed::at(address, port));
+            *taken.relayed.slot(family) = Some(Relayed::at(address, port, expires));
             if let (PortKind::EvenAndNext, Some(next)) = (kind, port.next()) {
                 let token = self.random.random();
                 self.reserve(now, token, family, next, user.clone());
@@ -168,13 +183,11 @@ impl Turn {
         relayed: PerFamily<Relayed>,
         kind: Option<PortKind>,
     ) {
-        let expires = now.monotonic.after(Duration::from_secs(origin.lifetime.into()));
         let slot = self.table.insert(Allocation {
             client: request.reply.client,
             owner: request.to_owner(),
             origin,
             created: now.monotonic,
-            expires,
             relayed,
             peers: Peers::new(&self.hasher),
             usage,
@@ -182,7 +195,9 @@ impl Turn {
             to_client: Default::default(),
             opening: Some(Box::new(Opening { reply: request.reply.clone(), kind, tries_left: PORT_TRIES })),
         });
-        self.timers.set(slot.0, expires);
+        if let Some(deadline) = self.table.get(slot).and_then(Allocation::next_deadline) {
+            self.timers.set(slot.0, deadline);
+        }
         for (family, relayed) in relayed.iter() {
             self.ask_for_socket(slot, family, relayed.port);
         }

@@ -9,7 +9,6 @@ use crate::answer::Refusal;
 use crate::authentication::Authenticated;
 use crate::event::CloseReason;
 use crate::server::Turn;
-use crate::table::Slot;
 use crate::time::Now;
 
 impl Turn {
@@ -30,11 +29,8 @@ impl Turn {
         let family = request.message.get::<RequestedAddressFamily>().map_err(|_| Refusal::BadRequest)?;
         let five_tuple = &request.reply.client.five_tuple;
         let deletes = requested == Some(Lifetime(0));
-        // A deletion whose answer was lost is answered again as it was.
-        if deletes
-            && request.slot.is_none()
-            && self.closed.was_closed_by(five_tuple, request.reply.transaction)
-        {
+        // A deletion whose answer was lost is answered again as it was, and deletes nothing more.
+        if deletes && self.closed.was_closed_by(five_tuple, request.reply.transaction) {
             return Ok(0);
         }
         let allocation = self.owned_allocation(request)?;
@@ -51,29 +47,24 @@ impl Turn {
         }
         if deletes {
             match family.filter(|family| allocation.relayed.get(family.other()).is_some()) {
-                Some(family) => self.delete_family(slot, family),
-                None => {
-                    self.closed.remember(now.monotonic, *five_tuple, request.reply.transaction);
-                    self.close(now, slot, CloseReason::Deleted);
-                }
+                Some(family) => self.close_family(slot, family),
+                None => self.close(now, slot, CloseReason::Deleted),
             }
+            self.closed.remember(now.monotonic, *five_tuple, request.reply.transaction);
             return Ok(0);
         }
         let lifetime = self.settings.lifetimes.grant(requested.map(|Lifetime(seconds)| seconds));
         if let Some(allocation) = self.table.get_mut(slot) {
-            allocation.expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
+            let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
+            // "If there is no REQUESTED-ADDRESS-FAMILY, the request applies to all" (section 8.1).
+            for refreshed in Family::BOTH.into_iter().filter(|it| family.is_none_or(|family| family == *it)) {
+                if let Some(relayed) = allocation.relayed.slot(refreshed) {
+                    relayed.expires = expires;
+                }
+            }
             // A shorter lifetime than before ends earlier; a longer one is seen when the timer fires.
-            self.timers.set_earlier(slot.0, allocation.expires);
+            self.timers.set_earlier(slot.0, expires);
         }
         Ok(lifetime)
-    }
-
-    /// Gives up one of two relayed addresses, with what was bound to it.
-    fn delete_family(&mut self, slot: Slot, family: Family) {
-        self.close_relayed(slot, family);
-        let Some(allocation) = self.table.get_mut(slot) else { return };
-        let gone = allocation.peers.forget_family(family);
-        let usage = std::sync::Arc::clone(&allocation.usage);
-        self.give_back(&usage, gone);
     }
 }

@@ -5,11 +5,12 @@ use stun::attribute::{
     RequestedTransport, Userhash, Username, XorPeerAddress, XorRelayedAddress,
 };
 use stun::{Attribute, BufferFull, Class, Key, Message, MessageWriter, Method, TransactionId};
+use turn::credentials::Secret;
 use turn::{Client, ClientAddr, FiveTuple, PathId, ServerAddr, Transport};
 
 use super::{Relay, Seen, at};
 
-const REALM: &str = "example.org";
+pub const REALM: &str = "example.org";
 
 /// How a client derives its key and signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,18 @@ impl TestClient {
         self
     }
 
+    /// With a time-limited name, and the password that `secret` gives it.
+    pub fn timed(mut self, username: &str, secret: &str) -> Self {
+        self.username = username.as_bytes().to_vec();
+        self.password = Secret::new(secret.as_bytes()).unwrap().password(&self.username).as_bytes().to_vec();
+        self
+    }
+
+    pub fn signing(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.path.five_tuple.client.get()
     }
@@ -115,6 +128,16 @@ impl TestClient {
         attributes: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), BufferFull>,
     ) -> Vec<u8> {
         write(Class::Request, method, self.transaction(), attributes)
+    }
+
+    /// A request of whatever `attributes` makes of the client's name, nonce and key.
+    pub fn request(
+        &mut self,
+        method: Method,
+        attributes: impl FnOnce(&Self, &mut MessageWriter<'_>) -> Result<(), BufferFull>,
+    ) -> Vec<u8> {
+        let id = self.transaction();
+        write(Class::Request, method, id, |writer| attributes(self, writer))
     }
 
     /// A request with credentials.
@@ -210,11 +233,24 @@ impl TestClient {
 
     /// ChannelData.
     pub fn channel_data(&self, relay: &mut Relay, number: u16, payload: &[u8]) -> Vec<Seen> {
-        let mut packet = number.to_be_bytes().to_vec();
-        packet.extend_from_slice(&(payload.len() as u16).to_be_bytes());
-        packet.extend_from_slice(payload);
-        relay.packet(&self.path, &packet)
+        relay.packet(&self.path, &channel_data(number, payload))
     }
+}
+
+/// A ChannelData message without padding.
+pub fn channel_data(number: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = number.to_be_bytes().to_vec();
+    packet.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// The peer and the payload of a Data indication.
+pub fn data_indication(packet: &[u8]) -> (SocketAddr, &[u8]) {
+    let message = Message::parse(packet).unwrap();
+    assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
+    let (peer, data) = (message.get::<XorPeerAddress>().unwrap(), message.get::<Data<'_>>().unwrap());
+    (peer.expect("a peer").0, data.expect("data").0)
 }
 
 /// A message of these attributes.

@@ -1,6 +1,7 @@
 //! A relay without sockets: the core, a clock in the test's hand, and the driver's part of the work.
 #![allow(
     dead_code,
+    unused_imports,
     missing_docs,
     unreachable_pub,
     reason = "each test file uses its own part of the harness"
@@ -9,12 +10,30 @@
 mod client;
 mod relay;
 
-pub use client::{Answer, Scheme, TestClient, write};
-pub use relay::{FromPeer, Relay, SECRET, START, Seen, settings};
+pub use client::{Answer, REALM, Scheme, TestClient, channel_data, data_indication, write};
+pub use relay::{FromPeer, Relay, SECRET, START, Seen, credentials, settings};
 
 use std::net::SocketAddr;
 
 /// An address from its text.
 pub fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
+}
+
+/// A peer that may be reached.
+pub fn peer() -> SocketAddr {
+    at("192.0.2.10:7000")
+}
+
+/// A relay with an allocation of Alice's, and the relayed address.
+pub fn allocated() -> (Relay, TestClient, SocketAddr) {
+    allocated_with(settings())
+}
+
+/// The same under other settings.
+pub fn allocated_with(settings: turn::Settings) -> (Relay, TestClient, SocketAddr) {
+    let mut relay = Relay::with(settings);
+    let mut alice = TestClient::new("198.51.100.7:4000");
+    let relayed = alice.allocate(&mut relay);
+    (relay, alice, relayed)
 }

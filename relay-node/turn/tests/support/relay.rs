@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turn::{
-    AnswerLimits, Client, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes, Limits, Monotonic, Now,
-    OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses, RelayId, Settings,
-    Span, TAILROOM, Turn, UnixSeconds,
+    AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes, Limits,
+    Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses,
+    RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds,
 };
 
 use turn::credentials::Secret;
 
-use super::at;
+use super::{REALM, at};
 
 /// When every test begins.
 pub const START: Now =
@@ -24,14 +24,9 @@ pub const SECRET: &str = "a secret of the tests, long enough";
 pub fn settings() -> Settings {
     let plenty = Quota { allocations: 1000, permissions: 1000, channels: 1000, bits_per_second: None };
     Settings {
-        realm: Realm::new("example.org").unwrap(),
+        realm: Realm::new(REALM).unwrap(),
         software: None,
-        credentials: turn::Credentials::new(
-            &Realm::new("example.org").unwrap(),
-            &[("alice", "wonderland"), ("bob", "builder")],
-            vec![Secret::new(SECRET.as_bytes()).unwrap()],
-        )
-        .unwrap(),
+        credentials: credentials(&[SECRET]),
         nonces: turn::Nonces::new(vec![[7; 32]], 600, true),
         relay: RelayAddresses { v4: Some(same("203.0.113.1:0")), v6: Some(same("[2001:db8:1::1]:0")) },
         lifetimes: Lifetimes::default(),
@@ -42,6 +37,16 @@ pub fn settings() -> Settings {
             answers: AnswerLimits { per_source_per_second: 1000, total_per_second: 10_000 },
         },
     }
+}
+
+/// Alice, Bob, and whoever has a name under one of `secrets`.
+pub fn credentials(secrets: &[&str]) -> turn::Credentials {
+    turn::Credentials::new(
+        &Realm::new(REALM).unwrap(),
+        &[("alice", "wonderland"), ("bob", "builder")],
+        secrets.iter().map(|secret| Secret::new(secret.as_bytes()).unwrap()).collect(),
+    )
+    .unwrap()
 }
 
 fn same(address: &str) -> RelayAddress {
@@ -73,6 +78,16 @@ pub struct Relay {
     /// Set to fail every further socket.
     pub exhausted: bool,
     pub events: Vec<Event>,
+}
+
+impl Seen {
+    /// What went to a peer, as (relayed address, peer, payload).
+    pub fn at_peer(&self) -> (SocketAddr, SocketAddr, &[u8]) {
+        match self {
+            Self::AtPeer { from, peer, payload, .. } => (*from, *peer, payload),
+            Self::AtClient { .. } => panic!("went to a client: {self:?}"),
+        }
+    }
 }
 
 impl Relay {
@@ -141,6 +156,20 @@ impl Relay {
             Forward::Nothing => None,
             Forward::ToPeer { .. } => panic!("a peer's packet went to a peer"),
         }
+    }
+
+    /// Whether every socket, timer, port, user and peer of the past is gone.
+    pub fn is_empty(&self) -> bool {
+        let stats = self.turn.stats();
+        (self.turn.allocations(), self.sockets.len(), self.ledger.users()) == (0, 0, 0)
+            && self.turn.next_timeout().is_none()
+            && (stats.permissions, stats.channels) == (0, 0)
+            && stats.allocations_created == stats.allocations_closed
+    }
+
+    /// How often something was dropped for `reason`.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.turn.stats().dropped(reason)
     }
 
     /// An ICMP error for a packet from `relayed` to `peer`.
