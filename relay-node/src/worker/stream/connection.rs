@@ -74,6 +74,8 @@ pub(super) enum Flushed {
 const BURST: usize = 64 * 1024;
 /// More than the longest TLS record holds.
 const RECORD: usize = 32 * 1024;
+/// Bytes put into TLS records before they are written: one message may be over it.
+const RECORDS: usize = 16 * 1024;
 /// Longest frame, and so the longest half frame.
 const LONGEST_FRAME: usize = 65_552;
 
@@ -185,7 +187,7 @@ fn write_records(
     buffers: &mut Buffers,
 ) -> io::Result<()> {
     let mut written = 0;
-    while written < BURST && !outgoing.is_empty() {
+    while written < RECORDS && !outgoing.is_empty() {
         let bytes = outgoing.bytes();
         let len = match stun::stream::next_frame(bytes) {
             Frame::Complete { len, .. } => len,
