@@ -65,6 +65,7 @@ pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, Set
     Ok(Plan {
         workers: config.workers.count,
         pin: config.workers.pin,
+        steering: true,
         listeners: config.listeners.iter().map(listener).collect::<Result<_, _>>()?,
         settings,
         ledger: Arc::new(Ledger::new(config.relay.ports.clone())),

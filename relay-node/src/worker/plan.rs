@@ -14,6 +14,9 @@ pub struct Plan {
     pub workers: usize,
     /// Whether each stays on a core of its own.
     pub pin: bool,
+    /// Whether the kernel is asked to give each datagram to the worker that its client belongs to.
+    /// Without it, or where it cannot, the workers hand them over.
+    pub steering: bool,
     /// Where clients are listened for.
     pub listeners: Vec<ListenerPlan>,
     /// The first snapshot of what can change later.

@@ -64,7 +64,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
     sockets.resize_with(count, WorkerSockets::default);
     let mut bound = Vec::new();
     for listener in &plan.listeners {
-        let address = bind(listener, &mut sockets, steering)?;
+        let address = bind(listener, &mut sockets, plan.steering.then_some(steering))?;
         bound.push(BoundListener { transport: listener.transport, address });
     }
     let admission = Arc::new(Admission::new(plan.streams.connections, plan.streams.connections_per_source));
@@ -146,7 +146,7 @@ impl WorkerSockets {
 fn bind(
     plan: &ListenerPlan,
     workers: &mut [WorkerSockets],
-    steering: Steering,
+    steering: Option<Steering>,
 ) -> Result<SocketAddr, StartError> {
     let transport = plan.transport;
     if transport == Transport::Udp && plan.proxy_protocol {
@@ -163,6 +163,7 @@ fn bind(
             let socket = udp::listener(address).map_err(failed)?;
             address = socket.local_addr().map_err(failed)?;
             if index == 0
+                && let Some(steering) = steering
                 && let Err(error) = steering.attach(&socket, address)
             {
                 tracing::warn!(%address, %error, "the kernel cannot steer datagrams; workers hand them over");

@@ -8,10 +8,12 @@
 )]
 
 mod client;
+mod daemon;
 mod node;
 mod stream;
 
 pub use client::{Answer, Client, Packet, Wire, channel_data, write};
+pub use daemon::{ALICE, Daemon, UDP, edgerelay, get, run, text};
 pub use node::{Node, NodePlan, identity, settings, stream_limits};
 pub use stream::{StreamWire, TlsClient, connect, is_closed};
 

@@ -13,6 +13,8 @@ use turn::{
 /// A relay that is to be.
 pub struct NodePlan {
     pub workers: usize,
+    pub steering: bool,
+    pub pin: bool,
     pub listeners: Vec<ListenerPlan>,
     pub settings: Settings,
     pub ports: RangeInclusive<u16>,
@@ -73,6 +75,8 @@ impl NodePlan {
     pub fn new() -> Self {
         Self {
             workers: 1,
+            steering: true,
+            pin: false,
             listeners: Vec::new(),
             settings: settings(),
             ports: 50_000..=59_999,
@@ -103,6 +107,11 @@ impl NodePlan {
         self
     }
 
+    pub fn streams(mut self, streams: StreamLimits) -> Self {
+        self.streams = streams;
+        self
+    }
+
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -111,7 +120,8 @@ impl NodePlan {
     pub fn try_start(self) -> Result<Node, StartError> {
         let plan = Plan {
             workers: self.workers,
-            pin: false,
+            pin: self.pin,
+            steering: self.steering,
             listeners: self.listeners,
             settings: Arc::new(self.settings),
             ledger: Arc::new(Ledger::new(self.ports)),
@@ -129,6 +139,11 @@ impl Node {
     /// Where the first listener is.
     pub fn address(&self) -> SocketAddr {
         self.workers.bound()[0].address
+    }
+
+    /// Where the listener at `place` in the plan is.
+    pub fn address_of(&self, place: usize) -> SocketAddr {
+        self.workers.bound()[place].address
     }
 
     /// What the sockets of all workers have counted of one thing.

@@ -1,0 +1,189 @@
+//! The built program as a process.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{PATIENCE, wait_until};
+
+/// `edgerelay` with these arguments, that gets nothing from the environment of the tests.
+pub fn edgerelay(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgerelay"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EDGERELAY_"))
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a command printed, as text.
+pub fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    edgerelay(arguments).output().unwrap()
+}
+
+/// A running relay. Dropping it kills it.
+pub struct Daemon {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    directory: TempDir,
+}
+
+impl Daemon {
+    /// `edgerelay serve` for alice on 127.0.0.1, with `settings` (TOML) beside, when it is ready.
+    pub fn serve(settings: &str) -> Self {
+        Self::serve_with(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// The same, with a directory that `settings` name files of.
+    pub fn serve_with(directory: TempDir, settings: &str) -> Self {
+        let path = directory.path().join("edgerelay.toml");
+        std::fs::write(&path, format!("{BASE}\n{settings}")).unwrap();
+        let mut command = edgerelay(&["serve", "--log-format", "json", "--config", path.to_str().unwrap()]);
+        let daemon = Self::start(&mut command, directory);
+        daemon.line("ready");
+        daemon
+    }
+
+    /// Starts `command`, which logs JSON or text, and does not wait for it to be ready.
+    pub fn start(command: &mut Command, directory: TempDir) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let sink = Arc::clone(&log);
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| sink.lock().unwrap().push(line));
+        });
+        Self { child, log, directory }
+    }
+
+    /// Everything that was logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The first log line with this message, when it is there.
+    pub fn line(&self, message: &str) -> Value {
+        let mut found = None;
+        wait_until(&format!("{message:?} is logged"), || {
+            let lines = self.log();
+            let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            found = lines.into_iter().find(|line| line["message"] == message);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// The address of the listener for `transport`.
+    pub fn address(&self, transport: &str) -> SocketAddr {
+        let lines = self.log();
+        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let line = lines.find(|line| line["message"] == "listening" && line["transport"] == transport);
+        line.unwrap()["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The admin server's address.
+    pub fn admin(&self) -> SocketAddr {
+        self.line("admin listening")["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Asks the admin server.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        get(self.admin(), path)
+    }
+
+    /// The sum of a metric over all its series whose labels hold each of `labels`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> u64 {
+        let (code, text) = self.get("/metrics");
+        assert_eq!(code, 200);
+        let series = text.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        });
+        series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the relay ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// What it has printed until it closed standard output.
+    pub fn printed(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// A file beside its configuration.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the relay's log:\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+/// One answer of an HTTP server: the status and the body.
+pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// One worker, so that what is counted is counted in one place; alice may relay to loopback.
+const BASE: &str = r#"
+realm = "example.org"
+admin.address = "127.0.0.1:0"
+workers = { count = 1, pin = false }
+relay.addresses = [{ bind = "127.0.0.1" }]
+peers.allow = ["127.0.0.0/8"]
+"#;
+
+/// What lets alice in.
+pub const ALICE: &str = "credentials.users = { alice = 'wonderland' }";
+/// A UDP listener on a free port.
+pub const UDP: &str = "listeners = [{ transport = 'udp', address = '127.0.0.1:0' }]";
