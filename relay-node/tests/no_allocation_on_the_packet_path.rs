@@ -2,6 +2,7 @@
 //!
 //! Alone in its file: the counting allocator is the process's.
 #![allow(unsafe_code, reason = "an allocator cannot be written without")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 

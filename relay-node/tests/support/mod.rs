@@ -6,6 +6,13 @@
     unreachable_pub,
     reason = "each test file uses its own part of the harness"
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod client;
 mod daemon;
