@@ -125,7 +125,7 @@ impl<'n> Relay<'n> {
 
     /// Its live allocations.
     pub fn allocations(&self) -> u64 {
-        self.metric("edgerelay_allocations", &[]) as u64
+        self.metric("turn_allocations", &[]) as u64
     }
 
     /// Its open TCP and TLS connections.
@@ -195,10 +195,10 @@ fn configuration(network: &Network, certificate: &Certificate) -> String {
     text
 }
 
-/// The relay's binary: `EDGERELAY_BIN`, or built now, in the profile of the tests.
+/// The relay's binary: `RELAY_UNDER_TEST`, or built now, in the profile of the tests.
 fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("EDGERELAY_BIN") {
+    BINARY.get_or_init(|| match std::env::var_os("RELAY_UNDER_TEST") {
         Some(path) => path.into(),
         None => build(),
     })
