@@ -94,6 +94,15 @@ fn on_a_reserved_number_goes_nowhere() {
 }
 
 #[test]
+fn what_is_neither_stun_nor_channel_data_goes_nowhere() {
+    let (mut relay, alice, _) = bound();
+    for packet in [&b""[..], b"\x80 is RTP", b"\xC0", b"\x16\xFE\xFD is DTLS", &[0x40]] {
+        assert_eq!(relay.packet(&alice.path, packet), []);
+    }
+    assert_eq!(relay.dropped(DropReason::Malformed), 5);
+}
+
+#[test]
 fn from_a_client_without_an_allocation_goes_nowhere() {
     let (mut relay, _, _) = bound();
     let stranger = TestClient::new("198.51.100.8:4000");

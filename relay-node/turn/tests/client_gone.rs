@@ -54,7 +54,8 @@ fn while_its_socket_opens_leaves_nothing_behind() {
     let mut relay = Relay::new();
     let mut alice = TestClient::over(Transport::Tcp, ALICE);
     alice.learn_nonce(&mut relay);
-    let request = alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    let request =
+        alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
     relay.turn.client_packet(relay.now, &alice.path, &request);
     let Some(Output::OpenRelay { relay: id, .. }) = relay.turn.poll_output() else { panic!("no socket") };
     relay.turn.client_gone(relay.now, &alice.path.five_tuple);

@@ -62,9 +62,10 @@ fn at_the_deadline_everything_ends() {
     relay.turn.end_all(relay.now);
     assert_eq!(relay.drain(), []);
     assert!(relay.is_empty());
-    let stopped = relay.events.iter().filter(|event| {
-        matches!(event, Event::AllocationClosed { reason: CloseReason::Stopped, .. })
-    });
+    let stopped = relay
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::AllocationClosed { reason: CloseReason::Stopped, .. }));
     assert_eq!(stopped.count(), 10);
     assert_eq!(alice.refresh(&mut relay, 600).code(), 437, "the client learns it at once");
 }

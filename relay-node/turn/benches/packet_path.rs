@@ -1,0 +1,133 @@
+//! What a relayed packet costs the core, however many allocations there are, and what an allocation
+//! costs from its first to its last request.
+//!
+//! `cargo bench -p edgerelay-turn`
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use stun::attribute::{Data, Lifetime, RequestedTransport, XorPeerAddress};
+use stun::{Class, Method};
+use support::{Relay, TestClient, at, channel_data, peer, settings, write};
+use turn::{Client, Forward, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
+
+const PAYLOAD: [u8; 160] = [7; 160];
+const SPAN: Span = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
+
+/// A relay with many calls: each has a channel to one peer and a permission for another.
+struct Calls {
+    relay: Relay,
+    calls: Vec<(Client, RelayId)>,
+    next: usize,
+}
+
+impl Calls {
+    fn new(count: usize) -> Self {
+        let mut unlimited = settings();
+        for quota in [&mut unlimited.limits.user, &mut unlimited.limits.total] {
+            quota.allocations = u32::MAX;
+            quota.permissions = u32::MAX;
+            quota.channels = u32::MAX;
+        }
+        unlimited.limits.answers =
+            turn::AnswerLimits { per_source_per_second: u32::MAX, total_per_second: u32::MAX };
+        let mut relay = Relay::on_ports(unlimited, 40000..=59999);
+        let calls = (0..count)
+            .map(|n| {
+                let mut client = TestClient::new(&format!("198.51.{}.{}:4000", n / 250, n % 250));
+                let relayed = client.allocate(&mut relay);
+                client.bind(&mut relay, 0x4000, peer());
+                client.permit(&mut relay, without_channel());
+                (client.path, relay.sockets[&relayed])
+            })
+            .collect();
+        Self { relay, calls, next: 0 }
+    }
+
+    /// Another call each time, in an order that no cache foresees.
+    fn next(&mut self) -> (Client, RelayId) {
+        self.next = (self.next + 7919) % self.calls.len();
+        self.calls[self.next]
+    }
+
+    fn from_client(&mut self, packet: &[u8]) -> Forward {
+        let (client, _) = self.next();
+        self.relay.turn.client_packet(self.relay.now, &client, black_box(packet))
+    }
+
+    fn from_peer(&mut self, peer: PeerAddr, buffer: &mut [u8]) -> Forward {
+        let (_, relay) = self.next();
+        self.relay.turn.peer_packet(self.relay.now, relay, black_box(peer), buffer, SPAN)
+    }
+}
+
+fn without_channel() -> std::net::SocketAddr {
+    at("192.0.2.11:7000")
+}
+
+fn relayed_packets(criterion: &mut Criterion) {
+    let on_channel = channel_data(0x4000, &PAYLOAD);
+    let send = write(Class::Indication, Method::SEND, stun::TransactionId::new([1; 12]), |writer| {
+        writer.attribute(&XorPeerAddress(without_channel()))?.attribute(&Data(&PAYLOAD)).map(drop)
+    });
+    let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
+    let mut group = criterion.benchmark_group("packet");
+    group.throughput(Throughput::Elements(1));
+    for count in [1, 1_000, 10_000] {
+        let mut calls = Calls::new(count);
+        assert!(matches!(calls.from_client(&on_channel), Forward::ToPeer { .. }));
+        assert!(matches!(calls.from_peer(PeerAddr::new(peer()), &mut buffer), Forward::ToClient { .. }));
+        group.bench_function(BenchmarkId::new("ChannelData to peer", count), |bencher| {
+            bencher.iter(|| calls.from_client(&on_channel));
+        });
+        group.bench_function(BenchmarkId::new("peer to ChannelData", count), |bencher| {
+            bencher.iter(|| calls.from_peer(PeerAddr::new(peer()), &mut buffer));
+        });
+        group.bench_function(BenchmarkId::new("Send to peer", count), |bencher| {
+            bencher.iter(|| calls.from_client(&send));
+        });
+        group.bench_function(BenchmarkId::new("peer to Data", count), |bencher| {
+            bencher.iter(|| calls.from_peer(PeerAddr::new(without_channel()), &mut buffer));
+        });
+    }
+}
+
+/// Allocate and Refresh with lifetime 0, without the client's part of the work.
+fn allocations(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("allocation");
+    for count in [1, 1_000, 10_000] {
+        let mut relay = Calls::new(count).relay;
+        let mut client = TestClient::new("198.18.0.1:4000");
+        client.learn_nonce(&mut relay);
+        let sign = |client: &mut TestClient| {
+            [
+                client
+                    .signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop)),
+                client.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop)),
+            ]
+        };
+        let path = client.path;
+        group.bench_function(BenchmarkId::new("Allocate and Refresh 0 beside", count), |bencher| {
+            bencher.iter_batched(
+                || sign(&mut client),
+                |requests| {
+                    for request in &requests {
+                        relay.turn.client_packet(relay.now, &path, request);
+                        black_box(relay.drain());
+                    }
+                    relay.events.clear();
+                },
+                BatchSize::SmallInput,
+            );
+        });
+        assert_eq!(relay.turn.allocations(), count);
+    }
+}
+
+criterion_group!(benches, relayed_packets, allocations);
+criterion_main!(benches);
