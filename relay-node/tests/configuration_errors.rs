@@ -1,5 +1,6 @@
 //! A configuration that cannot be used is refused with one sentence for each thing that is wrong:
 //! the setting, its value and the mend. No sentence and no `Debug` repeats a secret.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 
@@ -162,9 +163,7 @@ fn certificates() {
     let key = write("tls.key", pair.signing_key.serialize_pem());
     let other = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).unwrap();
     let other_key = write("other.key", other.signing_key.serialize_pem());
-    let pair = |certificate: &str, key: &str| {
-        tls(&format!(", certificate = '{certificate}', key = '{key}'"))
-    };
+    let pair = |certificate: &str, key: &str| tls(&format!(", certificate = '{certificate}', key = '{key}'"));
     assert!(check(&[("listeners", &pair(&certificate, &key))]).is_ok());
     let bad = [
         ("/nowhere/tls.crt", key.as_str(), "certificate"),

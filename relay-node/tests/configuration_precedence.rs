@@ -1,4 +1,5 @@
 //! A file gives way to the environment, and that to flags; and how values are written in each.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 

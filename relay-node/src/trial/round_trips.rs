@@ -13,6 +13,8 @@ use super::session::CHANNEL;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A packet's number, and when it left.
 const HEADER: usize = 16;
+/// Longer times, in nanoseconds, count as this.
+const LONGEST: u64 = 60_000_000_000;
 /// Significant digits of the times.
 const DIGITS: u8 = 3;
 
@@ -63,7 +65,9 @@ impl RoundTrips {
 
 /// Sends packets at an even pace, late ones at once, and takes what comes back meanwhile.
 pub(super) fn run(link: &mut Link, load: &Load) -> Result<RoundTrips, TrialError> {
-    let Ok(nanos) = Histogram::new(DIGITS) else { unreachable!("0 to 5 digits are allowed") };
+    let Ok(nanos) = Histogram::new_with_max(LONGEST, DIGITS) else {
+        unreachable!("both are within what the histogram takes")
+    };
     let start = Instant::now();
     let mut trips = RoundTrips { sent: 0, nanos, took: Duration::ZERO };
     let mut seen = vec![false; load.packets as usize];

@@ -154,6 +154,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
+    #[allow(clippy::print_stderr, reason = "what helps to understand a failure")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -174,13 +175,15 @@ pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-/// One worker, so that what is counted is counted in one place; alice may relay to loopback.
+/// One worker, so that what is counted is counted in one place; alice may relay to loopback, and ask
+/// as often as a test that waits for something does.
 const BASE: &str = r#"
 realm = "example.org"
 admin.address = "127.0.0.1:0"
 workers = { count = 1, pin = false }
 relay.addresses = [{ bind = "127.0.0.1" }]
 peers.allow = ["127.0.0.0/8"]
+limits.answers = { per_source_per_second = 100_000, total_per_second = 1_000_000 }
 "#;
 
 /// What lets alice in.
