@@ -11,6 +11,7 @@ use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::Profile;
 use stun::Key;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 pub use rest::{Secret, SecretError};
 pub use user::UserId;
@@ -66,6 +67,9 @@ pub enum UserError {
         "the password of user {0:?} is empty or holds a character that RFC 8265 forbids; choose another one"
     )]
     Password(String),
+    /// The same name, once RFC 8265 made both ways of writing it one.
+    #[error("the user {0:?} is there twice, perhaps in two ways of writing it; remove one of them")]
+    Twice(String),
 }
 
 struct User {
@@ -85,7 +89,7 @@ impl Credentials {
     /// Users with their passwords, and the secrets of time-limited names, in `realm`.
     ///
     /// # Errors
-    /// When a name or a password holds what RFC 8265 (OpaqueString) forbids.
+    /// When a name or a password holds what RFC 8265 (OpaqueString) forbids, or a name is there twice.
     pub fn new(realm: &Realm, users: &[(&str, &str)], secrets: Vec<Secret>) -> Result<Self, UserError> {
         let mut known = HashMap::new();
         let mut names_by_hash = HashMap::new();
@@ -95,12 +99,16 @@ impl Credentials {
             let prepared = OpaqueString::new().enforce(*name).map_err(|_| bad_name())?;
             let password = OpaqueString::new().enforce(*password);
             let password = password.map_err(|_| UserError::Password((*name).to_owned()))?;
+            let password = Zeroizing::new(password.into_owned());
             if prepared.len() > LONGEST_NAME {
                 return Err(bad_name());
             }
             let keys = KeyPair::new(prepared.as_bytes(), realm, password.as_bytes());
             names_by_hash.insert(stun::userhash(prepared.as_bytes(), realm), prepared.as_bytes().into());
-            known.insert(prepared.as_bytes().into(), User { id: UserId::new(&prepared), keys });
+            let user = User { id: UserId::long_term(&prepared), keys };
+            if known.insert(prepared.as_bytes().into(), user).is_some() {
+                return Err(UserError::Twice((*name).to_owned()));
+            }
         }
         Ok(Self { users: known, names_by_hash, secrets, decoy: KeyPair::new(b"", realm, b"") })
     }
@@ -136,7 +144,11 @@ impl Credentials {
         let realm = realm.as_str().as_bytes();
         let keys =
             self.secrets.iter().map(|secret| derive(username, realm, secret.password(username).as_bytes()));
-        Some(Candidates { user: UserId::new(timed.user), expires: Some(timed.expires), keys: keys.collect() })
+        Some(Candidates {
+            user: UserId::time_limited(timed.user),
+            expires: Some(timed.expires),
+            keys: keys.collect(),
+        })
     }
 
     /// A key to check in vain for an unknown name, so that its refusal takes as long as any other.
@@ -212,7 +224,7 @@ mod tests {
         let hash = stun::userhash(b"alice", b"example.org");
         for name in [Name::Username(b"alice"), Name::Userhash(&hash)] {
             let found = credentials().lookup(&realm(), name, Algorithm::Sha256).unwrap();
-            assert_eq!(found.user, UserId::new("alice"));
+            assert_eq!(found.user, UserId::long_term("alice"));
             assert!(!found.expired(UnixSeconds::new(u64::MAX)));
             assert_eq!(found.keys, [Key::long_term_sha256(b"alice", b"example.org", b"wonderland")]);
         }
@@ -221,10 +233,27 @@ mod tests {
     #[test]
     fn a_timed_name_has_a_key_for_every_secret_and_an_end() {
         let found = credentials().lookup(&realm(), Name::Username(b"2000:t1:carol"), Algorithm::Md5).unwrap();
-        assert_eq!(found.user, UserId::new("t1:carol"));
+        assert_eq!(found.user, UserId::time_limited("t1:carol"));
         assert_eq!(found.keys.len(), 2);
         assert!(!found.expired(UnixSeconds::new(1999)));
         assert!(found.expired(UnixSeconds::new(2000)));
+    }
+
+    #[test]
+    fn a_timed_name_does_not_speak_for_a_user() {
+        let timed = credentials().lookup(&realm(), Name::Username(b"2000:alice"), Algorithm::Md5).unwrap();
+        let user = credentials().lookup(&realm(), Name::Username(b"alice"), Algorithm::Md5).unwrap();
+        assert_ne!(timed.user, user.user);
+    }
+
+    #[test]
+    fn a_timed_name_has_the_length_of_any_name() {
+        let of_length = |length: usize| format!("2000:{}", "a".repeat(length - 5));
+        let known = |name: &str| {
+            credentials().lookup(&realm(), Name::Username(name.as_bytes()), Algorithm::Md5).is_some()
+        };
+        assert!(known(&of_length(508)));
+        assert!(!known(&of_length(509)));
     }
 
     #[test]
@@ -246,6 +275,10 @@ mod tests {
         assert_eq!(refused("a\u{7}", "x"), UserError::Name("a\u{7}".to_owned()));
         assert_eq!(refused("", "x"), UserError::Name(String::new()));
         assert_eq!(refused("alice", ""), UserError::Password("alice".to_owned()));
+        assert_eq!(refused(&"a".repeat(509), "x"), UserError::Name("a".repeat(509)));
+        assert!(Credentials::new(&realm(), &[(&"a".repeat(508), "x")], vec![]).is_ok());
+        let twice = Credentials::new(&realm(), &[("e\u{301}", "x"), ("\u{e9}", "y")], vec![]);
+        assert_eq!(twice.unwrap_err(), UserError::Twice("\u{e9}".to_owned()));
     }
 
     #[test]

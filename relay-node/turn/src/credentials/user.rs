@@ -5,13 +5,29 @@ use std::sync::Arc;
 
 /// A user: the name of a long-term user, or what follows the time in a time-limited name.
 ///
+/// The two are never the same user, even where they read alike: whoever gives out time-limited names must
+/// not thereby speak for a long-term user. All names that are nothing but a time are one user.
+///
 /// It comes from the wire: shown, it is escaped; it is never a metric's label.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(Arc<str>);
+pub struct UserId {
+    kind: Kind,
+    name: Arc<str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    LongTerm,
+    TimeLimited,
+}
 
 impl UserId {
-    pub(super) fn new(name: &str) -> Self {
-        Self(name.into())
+    pub(crate) fn long_term(name: &str) -> Self {
+        Self { kind: Kind::LongTerm, name: name.into() }
+    }
+
+    pub(super) fn time_limited(name: &str) -> Self {
+        Self { kind: Kind::TimeLimited, name: name.into() }
     }
 }
 
@@ -23,6 +39,27 @@ impl fmt::Debug for UserId {
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_debug().fmt(f)
+        if self.name.is_empty() {
+            return f.write_str("(anonymous)");
+        }
+        self.name.escape_debug().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_escaped_wherever_it_is_shown() {
+        let user = UserId::time_limited("a\nb\u{202e}c\u{7f}\"");
+        assert_eq!(user.to_string(), r#"a\nb\u{202e}c\u{7f}\""#);
+        assert_eq!(format!("{user:?}"), r#"UserId(a\nb\u{202e}c\u{7f}\")"#);
+        assert_eq!(UserId::time_limited("").to_string(), "(anonymous)");
+    }
+
+    #[test]
+    fn a_time_limited_user_is_no_long_term_one() {
+        assert_ne!(UserId::time_limited("alice"), UserId::long_term("alice"));
     }
 }
