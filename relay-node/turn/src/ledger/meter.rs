@@ -7,6 +7,8 @@ use crate::time::Monotonic;
 
 /// A second's worth may go out at once: a video's key frame must not be cut.
 const BURST: Duration = Duration::from_secs(1);
+/// How long a byte takes at one bit per second.
+const NANOS_PER_BYTE_AT_1_BIT: u64 = 8_000_000_000;
 
 /// When the next byte would be due, in nanoseconds, had all before kept to the rate.
 #[derive(Debug, Default)]
@@ -16,8 +18,8 @@ impl Meter {
     /// Whether `bytes` may pass now under a rate; always, without one.
     pub(super) fn allow(&self, now: Monotonic, bytes: usize, bits_per_second: Option<u64>) -> bool {
         let Some(rate) = bits_per_second else { return true };
-        let cost = bytes as u128 * 8 * Duration::from_secs(1).as_nanos() / u128::from(rate.max(1));
-        let cost = u64::try_from(cost).unwrap_or(u64::MAX);
+        // Exact for all packets that there are; no 128-bit division for each of them.
+        let cost = (bytes as u64).saturating_mul(NANOS_PER_BYTE_AT_1_BIT) / rate.max(1);
         let now = now.as_nanos();
         let horizon = now.saturating_add(BURST.as_nanos() as u64);
         let update = |due: u64| Some(due.max(now).saturating_add(cost)).filter(|due| *due <= horizon);
@@ -49,6 +51,14 @@ mod tests {
         }
         // Ten seconds of 1,000 packets, and the burst.
         assert!((10_900..=11_001).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn no_size_and_no_rate_overflows() {
+        assert!(!Meter::default().allow(START, usize::MAX, Some(1)));
+        assert!(!Meter::default().allow(START, 1, Some(0)), "a rate of nothing lets nothing pass");
+        assert!(Meter::default().allow(START, 65_535, Some(u64::MAX)));
+        assert!(Meter::default().allow(Monotonic::from_nanos(u64::MAX), 1, Some(8)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod ports;
 mod reservations;
 mod usage;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +34,7 @@ pub struct Ledger {
 struct Books {
     ports: [PortPool; 2],
     reservations: Reservations,
-    users: HashMap<UserId, Arc<Usage>>,
+    users: BTreeMap<UserId, Arc<Usage>>,
 }
 
 impl Ledger {
@@ -45,7 +45,7 @@ impl Ledger {
             books: Mutex::new(Books {
                 ports: [PortPool::new(&ports), PortPool::new(&ports)],
                 reservations: Reservations::default(),
-                users: HashMap::new(),
+                users: BTreeMap::new(),
             }),
             total: Usage::default(),
         }
@@ -54,11 +54,8 @@ impl Ledger {
     /// Takes a free port of `kind`, each as likely as the others; `random` says which.
     pub fn take_port(&self, family: Family, kind: PortKind, random: u64) -> Option<RelayPort> {
         let port = pool(&mut self.books().ports, family).take(kind, random)?;
+        // Of a pair, nobody listens on the second one before its reservation is redeemed.
         self.set_in_use(family, port, true);
-        if let (PortKind::EvenAndNext, Some(next)) = (kind, port.next()) {
-            // Nobody listens there before the reservation is redeemed.
-            self.set_in_use(family, next, false);
-        }
         Some(port)
     }
 
@@ -74,8 +71,14 @@ impl Ledger {
     }
 
     /// Keeps `port`, which was taken together with the one below, for `user` (RFC 8656 section 7.2).
+    ///
+    /// A user who keeps many waiting loses the oldest.
     pub fn reserve(&self, token: [u8; 8], family: Family, port: RelayPort, user: UserId, until: Monotonic) {
-        self.books().reservations.insert(token, Reservation { family, port, user, until });
+        let mut books = self.books();
+        let reservation = Reservation { family, port, user, until };
+        if let Some(gone) = books.reservations.insert(token, reservation) {
+            pool(&mut books.ports, gone.family).release(gone.port);
+        }
     }
 
     /// Takes the reserved port that `token` stands for, if it is `user`'s.
@@ -187,3 +190,6 @@ fn in_use(sets: &[InUse; 2], family: Family) -> &InUse {
         Family::V6 => v6,
     }
 }
+
+#[cfg(test)]
+mod tests;

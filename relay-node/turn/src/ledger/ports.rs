@@ -155,10 +155,14 @@ mod tests {
                     }
                     continue;
                 };
-                let fits = |port: u16| !taken.contains(&port) && match kind {
-                    PortKind::Any => true,
-                    PortKind::Even => port % 2 == 0,
-                    PortKind::EvenAndNext => port % 2 == 0 && range.contains(&(port + 1)) && !taken.contains(&(port + 1)),
+                let free = |port| range.contains(&port) && !taken.contains(&port);
+                let fits = |port: u16| {
+                    free(port)
+                        && match kind {
+                            PortKind::Any => true,
+                            PortKind::Even => port.is_multiple_of(2),
+                            PortKind::EvenAndNext => port.is_multiple_of(2) && free(port + 1),
+                        }
                 };
                 let exists = range.clone().any(fits);
                 let port = pool.take(kind, random).map(RelayPort::get);

@@ -1,15 +1,19 @@
 //! Ports kept for a later request (RESERVATION-TOKEN, RFC 8656 section 7.2).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Family, RelayPort};
 use crate::credentials::UserId;
 use crate::time::Monotonic;
 
+/// How many ports one user can keep waiting. No quota counts them, and one user must not keep all.
+const MOST_OF_A_USER: usize = 64;
+
 #[derive(Debug, Default)]
 pub(super) struct Reservations {
-    by_token: HashMap<[u8; 8], Reservation>,
+    by_token: BTreeMap<[u8; 8], Reservation>,
     by_time: BTreeSet<(Monotonic, [u8; 8])>,
+    by_user: BTreeMap<UserId, BTreeSet<(Monotonic, [u8; 8])>>,
 }
 
 #[derive(Debug)]
@@ -21,10 +25,19 @@ pub(super) struct Reservation {
 }
 
 impl Reservations {
-    /// There are never more than ports in a range: each holds one.
-    pub(super) fn insert(&mut self, token: [u8; 8], reservation: Reservation) {
-        self.by_time.insert((reservation.until, token));
+    /// Writes a reservation down. The one that has to go for it comes back: an older one with the same
+    /// token, or the user's oldest.
+    pub(super) fn insert(&mut self, token: [u8; 8], reservation: Reservation) -> Option<Reservation> {
+        let same = self.remove(token);
+        let of_user = self.by_user.get(&reservation.user).filter(|waiting| waiting.len() >= MOST_OF_A_USER);
+        let oldest = of_user.and_then(BTreeSet::first).map(|(_, token)| *token);
+        let gone = same.or_else(|| self.remove(oldest?));
+
+        let entry = (reservation.until, token);
+        self.by_time.insert(entry);
+        self.by_user.entry(reservation.user.clone()).or_default().insert(entry);
         self.by_token.insert(token, reservation);
+        gone
     }
 
     pub(super) fn take(&mut self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Reservation> {
@@ -37,7 +50,14 @@ impl Reservations {
 
     pub(super) fn remove(&mut self, token: [u8; 8]) -> Option<Reservation> {
         let gone = self.by_token.remove(&token)?;
-        self.by_time.remove(&(gone.until, token));
+        let entry = (gone.until, token);
+        self.by_time.remove(&entry);
+        if let Some(waiting) = self.by_user.get_mut(&gone.user) {
+            waiting.remove(&entry);
+            if waiting.is_empty() {
+                self.by_user.remove(&gone.user);
+            }
+        }
         Some(gone)
     }
 
