@@ -3,7 +3,12 @@
 //!
 //! `cargo bench -p edgerelay-turn`
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -55,12 +60,12 @@ impl Calls {
         self.calls[self.next]
     }
 
-    fn from_client(&mut self, packet: &[u8]) -> Forward {
+    fn client_sends(&mut self, packet: &[u8]) -> Forward {
         let (client, _) = self.next();
         self.relay.turn.client_packet(self.relay.now, &client, black_box(packet))
     }
 
-    fn from_peer(&mut self, peer: PeerAddr, buffer: &mut [u8]) -> Forward {
+    fn peer_sends(&mut self, peer: PeerAddr, buffer: &mut [u8]) -> Forward {
         let (_, relay) = self.next();
         self.relay.turn.peer_packet(self.relay.now, relay, black_box(peer), buffer, SPAN)
     }
@@ -80,19 +85,19 @@ fn relayed_packets(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for count in [1, 1_000, 10_000] {
         let mut calls = Calls::new(count);
-        assert!(matches!(calls.from_client(&on_channel), Forward::ToPeer { .. }));
-        assert!(matches!(calls.from_peer(PeerAddr::new(peer()), &mut buffer), Forward::ToClient { .. }));
+        assert!(matches!(calls.client_sends(&on_channel), Forward::ToPeer { .. }));
+        assert!(matches!(calls.peer_sends(PeerAddr::new(peer()), &mut buffer), Forward::ToClient { .. }));
         group.bench_function(BenchmarkId::new("ChannelData to peer", count), |bencher| {
-            bencher.iter(|| calls.from_client(&on_channel));
+            bencher.iter(|| calls.client_sends(&on_channel));
         });
         group.bench_function(BenchmarkId::new("peer to ChannelData", count), |bencher| {
-            bencher.iter(|| calls.from_peer(PeerAddr::new(peer()), &mut buffer));
+            bencher.iter(|| calls.peer_sends(PeerAddr::new(peer()), &mut buffer));
         });
         group.bench_function(BenchmarkId::new("Send to peer", count), |bencher| {
-            bencher.iter(|| calls.from_client(&send));
+            bencher.iter(|| calls.client_sends(&send));
         });
         group.bench_function(BenchmarkId::new("peer to Data", count), |bencher| {
-            bencher.iter(|| calls.from_peer(PeerAddr::new(without_channel()), &mut buffer));
+            bencher.iter(|| calls.peer_sends(PeerAddr::new(without_channel()), &mut buffer));
         });
     }
 }

@@ -1,5 +1,11 @@
 //! EVEN-PORT and RESERVATION-TOKEN: a pair of ports, as RTP and RTCP had them (RFC 8656 section 7.2).
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

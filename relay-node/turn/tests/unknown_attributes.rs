@@ -1,5 +1,11 @@
 //! 420: comprehension-required attributes that are not understood (RFC 8489 section 6.3.1).
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

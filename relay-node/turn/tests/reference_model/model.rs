@@ -120,7 +120,7 @@ impl Model {
         channel.map_or(Forwarded::Nothing, |(peer, _)| Forwarded::ToPeer(*peer))
     }
 
-    pub(crate) fn from_peer(&self, client: usize, peer: SocketAddr) -> Forwarded {
+    pub(crate) fn peer_sends(&self, client: usize, peer: SocketAddr) -> Forwarded {
         if !self.permits(client, peer) {
             return Forwarded::Nothing;
         }

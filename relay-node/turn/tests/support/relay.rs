@@ -141,7 +141,7 @@ impl Relay {
     }
 
     /// A datagram from `peer` to the relayed address `relayed`.
-    pub fn from_peer(&mut self, peer: SocketAddr, relayed: SocketAddr, payload: &[u8]) -> FromPeer {
+    pub fn peer_sends(&mut self, peer: SocketAddr, relayed: SocketAddr, payload: &[u8]) -> FromPeer {
         let relay = *self.sockets.get(&relayed)?;
         let mut buffer = vec![0xAA; HEADROOM];
         buffer.extend_from_slice(payload);
