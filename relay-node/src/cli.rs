@@ -151,7 +151,7 @@ pub struct CredentialArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Who the credential is for.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub user: String,
     /// How long an allocation can be made with it.
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = humantime::parse_duration)]

@@ -1,4 +1,9 @@
 //! The EdgeRelay relay daemon: sockets and workers around the TURN core, and what runs them.
+//!
+//! A packet's way: [`net`] (sockets) to [`worker`] (one thread for each core) to the `turn` crate (the
+//! protocol) and back. What runs beside, on one control thread: [`serve`] takes a [`config`], starts
+//! the workers, and keeps [`admin`] and [`telemetry`]. [`cli`] names the commands; [`dev`] and
+//! [`trial`] are two of them.
 
 pub mod admin;
 pub mod cli;

@@ -10,18 +10,17 @@ mod host;
 mod layers;
 mod limit;
 mod listener;
+mod peers;
 mod problem;
 mod relay;
 mod secret;
+mod telemetry;
 mod value;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::http::Uri;
-use ipnet::IpNet;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use turn::{Lifetimes, Quota, Realm};
 
 pub use credentials::{Credentials, Nonce};
@@ -29,11 +28,13 @@ pub use host::Host;
 pub use layers::{Layers, is_secret, value_of};
 pub use limit::{Answers, Streams};
 pub use listener::{Identity, Listener};
+pub use peers::Peers;
 pub use problem::{Problem, Problems};
 pub use relay::Relay;
 pub use secret::Secret;
+pub use telemetry::{LogFormat, Telemetry};
 
-use document::{Document, PeersSection, TelemetrySection};
+use document::Document;
 
 /// RFC 8489 section 14.14.
 const MOST_SOFTWARE: usize = 127;
@@ -73,17 +74,6 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// Which peers may be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peers {
-    /// Exceptions to what is refused by default.
-    pub allow: Vec<IpNet>,
-    /// Refused in any case.
-    pub deny: Vec<IpNet>,
-    /// The machine's own addresses, refused unless allowed.
-    pub own: Vec<IpAddr>,
-}
-
 /// How much of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -104,28 +94,6 @@ pub struct Workers {
     pub count: usize,
     /// Whether each stays on a core of its own.
     pub pin: bool,
-}
-
-/// Logs, metrics and traces.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Telemetry {
-    /// Where metrics and traces go by OTLP over gRPC.
-    pub otlp_endpoint: Option<Uri>,
-    /// How often metrics go there.
-    pub otlp_interval: Duration,
-    /// Which log lines are written.
-    pub log_level: Targets,
-    /// How they are written.
-    pub log_format: LogFormat,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl Config {
@@ -179,8 +147,8 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
     let relay = relay::check(problems, &document.relay, host, &listeners);
     let credentials = credentials::check(problems, &document.credentials);
     let nonce = credentials::check_nonce(problems, &document.nonce);
-    let own = relay.as_ref().map_or_else(Vec::new, |relay| own_addresses(host, &listeners, relay));
-    let peers = peers(problems, &document.peers, own);
+    let own = relay.as_ref().map_or_else(Vec::new, |relay| peers::own_addresses(host, &listeners, relay));
+    let peers = peers::check(problems, &document.peers, own);
     let user = limit::check_quota(problems, "user", &document.limits.user);
     let total = limit::check_quota(problems, "total", &document.limits.total);
     let answers = limit::check_answers(problems, &document.limits.answers);
@@ -188,7 +156,7 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
     let lifetimes = limit::check_lifetimes(problems, &document.lifetimes);
     let count = workers(problems, document.workers.count, host);
     let admin = value::socket_address(problems, "admin.address", &document.admin.address);
-    let telemetry = telemetry(problems, &document.telemetry);
+    let telemetry = telemetry::check(problems, &document.telemetry);
     Some(Config {
         realm: realm.ok()?,
         software,
@@ -219,32 +187,6 @@ fn software(problems: &mut Problems, text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What reaches this machine, whatever the interface: its services must not be reached by relaying.
-fn own_addresses(host: &Host, listeners: &[Listener], relay: &Relay) -> Vec<IpAddr> {
-    let advertised = listeners.iter().filter_map(|listener| listener.advertised).map(|address| address.ip());
-    let relayed = [relay.addresses.v4, relay.addresses.v6].into_iter().flatten();
-    let mut own: Vec<_> = host
-        .addresses
-        .iter()
-        .copied()
-        .chain(advertised)
-        .chain(relayed.flat_map(|address| [address.bind, address.advertised]))
-        .collect();
-    own.sort_unstable();
-    own.dedup();
-    own
-}
-
-fn peers(problems: &mut Problems, section: &PeersSection, own: Vec<IpAddr>) -> Peers {
-    let mut networks = |name: &str, texts: &[String]| {
-        let checked = texts.iter().enumerate();
-        checked
-            .filter_map(|(index, text)| value::network(problems, &format!("peers.{name}[{index}]"), text))
-            .collect()
-    };
-    Peers { allow: networks("allow", &section.allow), deny: networks("deny", &section.deny), own }
-}
-
 fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize {
     match count {
         None => host.cores,
@@ -255,55 +197,6 @@ fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize 
             host.cores
         }
     }
-}
-
-fn telemetry(problems: &mut Problems, section: &TelemetrySection) -> Option<Telemetry> {
-    let otlp_endpoint = section.otlp_endpoint.as_deref().and_then(|text| {
-        let uri = text.parse::<Uri>().ok();
-        let uri =
-            uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-        if uri.is_none() {
-            let mend = "Write one such as \"http://127.0.0.1:4317\"";
-            problems.add("telemetry.otlp_endpoint", text, "this is no http or https URL", mend);
-        }
-        uri
-    });
-    let otlp_interval = value::duration(
-        problems,
-        "telemetry.otlp_interval",
-        &section.otlp_interval,
-        Duration::from_millis(100),
-    );
-    let log_level = log_filter(&section.log_level);
-    if log_level.is_none() {
-        problems.add(
-            "telemetry.log_level",
-            &section.log_level,
-            "this is no level and no filter",
-            "Write error, warn, info, debug or trace, or a filter such as \"info,edgerelay::tls=debug\"",
-        );
-    }
-    let log_format = match section.log_format.as_str() {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        other => {
-            problems.add("telemetry.log_format", other, "there is no such format", "Write text or json");
-            None
-        }
-    };
-    Some(Telemetry {
-        otlp_endpoint,
-        otlp_interval: otlp_interval?,
-        log_level: log_level?,
-        log_format: log_format?,
-    })
-}
-
-/// Reads a log filter: a level, or a list of `target=level` that may hold a level for all the rest.
-fn log_filter(text: &str) -> Option<Targets> {
-    // `Targets` takes any word without a level for a target.
-    let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
-    text.split(',').all(is_known).then(|| text.parse().ok()).flatten()
 }
 
 /// What would run, for a person.

@@ -144,6 +144,7 @@ async fn serve(
 }
 
 fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
+    warn_of_few_files(config);
     for address in [config.relay.addresses.v4, config.relay.addresses.v6].into_iter().flatten() {
         tracing::info!(bind = %address.bind, advertised = %address.advertised, ports = ?config.relay.ports, "relaying");
     }
@@ -156,6 +157,23 @@ fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
         tracing::info!(transport = listener.transport.name(), address = %listener.address, "listening");
     }
     tracing::info!(workers = config.workers.count, realm = config.realm.as_str(), "ready");
+}
+
+/// An allocation takes an open file for each relayed address, a connection takes one.
+fn warn_of_few_files(config: &Config) {
+    let families =
+        [config.relay.addresses.v4, config.relay.addresses.v6].into_iter().flatten().count() as u64;
+    let wanted =
+        u64::from(config.limits.total.allocations) * families + config.limits.streams.connections as u64;
+    if let Some(allowed) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+        && allowed < wanted
+    {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "fewer open files are allowed than the limits may take: raise the one or lower the others"
+        );
+    }
 }
 
 /// A key that nobody can guess.
