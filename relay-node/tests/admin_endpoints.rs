@@ -2,7 +2,11 @@
 
 mod support;
 
-use support::{ALICE, Daemon, UDP};
+use std::sync::Arc;
+use std::thread;
+
+use edgerelay::admin::{self, Health};
+use support::{ALICE, Daemon, NodePlan, UDP, get};
 
 #[test]
 fn a_relay_that_serves_is_alive_and_ready() {
@@ -10,6 +14,26 @@ fn a_relay_that_serves_is_alive_and_ready() {
     assert_eq!(relay.get("/live"), (200, "alive\n".to_owned()));
     assert_eq!(relay.get("/ready"), (200, "{\"state\":\"ready\"}".to_owned()));
     assert_eq!(relay.get("/elsewhere").0, 404);
+}
+
+#[test]
+fn a_relay_without_workers_is_neither_alive_nor_ready() {
+    let workers = Arc::new(NodePlan::udp().start().workers);
+    let health = Arc::new(Health::new(&workers));
+    let (sender, address) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            admin::serve(listener, health, prometheus::Registry::new()).await;
+        });
+    });
+    let admin = address.recv().unwrap();
+    assert_eq!((get(admin, "/live").0, get(admin, "/ready").0), (200, 200));
+    drop(workers);
+    assert_eq!(get(admin, "/live").0, 503);
+    assert_eq!(get(admin, "/ready"), (503, "{\"state\":\"down\"}".to_owned()));
 }
 
 #[test]

@@ -131,6 +131,21 @@ fn a_relay_by_url_with_the_secret_in_a_file() {
 }
 
 #[test]
+fn a_relay_on_ipv6_that_flags_configure() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let path = secret.to_str().unwrap().to_owned();
+    let flags = ["--listen=tcp://[::1]:0", "--relay-address=::1", "--allow-peer=::1", "--admin=[::1]:0"];
+    let serve = ["serve", "--log-format=json", "--secret-file", &path];
+    let relay = Daemon::start(&mut edgerelay(&[&serve[..], &flags].concat()), directory);
+    relay.line("ready");
+    let url = format!("turn:{}?transport=tcp", relay.address("tcp"));
+    let output = try_it(relay.directory(), &["--url", &url, "--secret-file", &path]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_refused_peer_is_told_with_the_mend() {
     let directory = tempfile::tempdir().unwrap();
     let password = directory.path().join("password");

@@ -25,8 +25,8 @@ pub use settings::SettingsError;
 
 use reload::Reloader;
 
-/// How often events are taken from the workers, and how often they are looked after.
-const ROUND: Duration = Duration::from_millis(100);
+/// How often events are taken from the workers, before their queues are full, and whether they live.
+const ROUND: Duration = Duration::from_millis(50);
 
 /// Why a relay did not start, or did not go on.
 #[derive(Debug, Error)]
