@@ -40,7 +40,7 @@ pub struct ConfigArgs {
     /// The configuration file (TOML); see edgerelay.example.toml.
     #[arg(long, value_name = "FILE", env = "EDGERELAY_CONFIG")]
     pub config: Option<PathBuf>,
-    /// A listener, such as udp://0.0.0.0:3478 or tls://[::]:5349; again for each. Replaces those of the file.
+    /// A listener, such as udp://0.0.0.0:3478 or tls://192.0.2.1:5349; again for each. Replaces those of the file.
     #[arg(long, value_name = "URL", value_parser = listener)]
     pub listen: Vec<Table>,
     /// The certificate chain (PEM) of TLS listeners that name none.

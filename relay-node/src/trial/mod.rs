@@ -1,8 +1,8 @@
 //! `edgerelay try`: a full round trip through a running relay, over each of its transports.
 //!
-//! For each: connect ([`link`]), allocate, get a permission and a channel ([`session`]) to a peer on
-//! this machine that sends back what it gets ([`echo`]), send packets and take the time
-//! ([`round_trips`]), end the allocation, tell ([`report`]).
+//! For each: connect (`link`), allocate, get a permission and a channel (`session`) to a peer on
+//! this machine that sends back what it gets (`echo`), send packets and take the time
+//! (`round_trips`), end the allocation, tell (`report`).
 
 mod echo;
 mod error;
