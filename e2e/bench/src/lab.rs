@@ -19,8 +19,9 @@ pub const RELAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), 7000);
 /// The port that all clients send from.
 pub const CLIENT_PORT: u16 = 5000;
-/// The relay ports of every server.
-pub const RELAY_PORTS: std::ops::RangeInclusive<u16> = 50_000..=59_999;
+/// The relay ports of every server: so many that coturn, which keeps the port of a released
+/// allocation for a while, does not run out of them when thousands come and go in a second.
+pub const RELAY_PORTS: std::ops::RangeInclusive<u16> = 10_000..=65_535;
 
 /// The address of a client.
 pub fn client_address(number: u32) -> Ipv4Addr {

@@ -4,6 +4,8 @@ use std::{
     fs::File,
     io::{self, Read as _, Seek as _},
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,7 +53,23 @@ impl Profile {
             .stdout(data.try_clone()?)
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { perf, data })
+        let mut profile = Self { perf, data };
+        profile.wait_for_header()?;
+        Ok(profile)
+    }
+
+    /// perf writes a header once it is ready to sample.
+    fn wait_for_header(&mut self) -> io::Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        const PAUSE: Duration = Duration::from_millis(10);
+        let deadline = Instant::now() + PATIENCE;
+        while self.data.metadata()?.len() == 0 {
+            if self.perf.try_wait()?.is_some() || Instant::now() > deadline {
+                return Err(io::Error::other("perf does not record: install Debian's linux-perf"));
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     /// Ends the sampling; the share of each place, and the hottest functions of the program itself.
@@ -134,7 +152,7 @@ fn place_of(stack: &str) -> Place {
         Place::Delivery
     } else if calls(&["__sys_sendmmsg", "__sys_sendmsg", "__sys_sendto"]) {
         Place::Sending
-    } else if calls(&["__sys_recvmmsg", "__sys_recvmsg", "__sys_recvfrom"]) {
+    } else if calls(&["do_recvmmsg", "__sys_recvmsg", "__sys_recvfrom"]) {
         Place::Receiving
     } else if calls(&["do_epoll_wait", "do_epoll_pwait"]) {
         Place::Waiting

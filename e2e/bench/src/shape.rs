@@ -53,7 +53,7 @@ pub struct Shape {
 pub const LEAST_PAYLOAD: usize = 16;
 /// The largest payload that fits 1,500 bytes of Ethernet with a ChannelData header.
 pub const LARGEST_PAYLOAD: usize = 1468;
-/// The most allocations: each takes one of the 10,000 relay ports.
+/// The most allocations: each takes one file descriptor of the server.
 pub const MOST_ALLOCATIONS: u32 = 8_000;
 
 impl Shape {
