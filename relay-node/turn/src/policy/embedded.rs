@@ -41,13 +41,14 @@ fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// What the address says with a prefix of 48, 56, 64 and 96 bits, bits 64 to 71 being skipped
-/// (RFC 6052 section 2.2). The first three say nothing where they are all zeros.
+/// (RFC 6052 section 2.2). One of the first three that begins with a zero says nothing: that is how the
+/// others look to it, and no host has such an address.
 fn local_nat64(address: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let bits = address.to_bits();
     let without_skipped = (bits >> 64) << 56 | bits & ((1 << 56) - 1);
     let reading = |prefix: u32| Ipv4Addr::from_bits((without_skipped >> (88 - prefix)) as u32);
     let [short, middle, long] =
-        [48, 56, 64].map(|prefix| Some(reading(prefix)).filter(|v4| !v4.is_unspecified()));
+        [48, 56, 64].map(|prefix| Some(reading(prefix)).filter(|v4| v4.to_bits() >> 24 != 0));
     [short, middle, long, Some(Ipv4Addr::from_bits(bits as u32))]
 }
 

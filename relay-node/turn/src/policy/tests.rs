@@ -91,26 +91,56 @@ fn an_explicit_denial_is_stronger_than_a_permission_and_both_than_the_default() 
     }
 }
 
+#[test]
+fn every_reading_of_a_networks_own_nat64_address_counts() {
+    // 127.0.0.1 behind a prefix of 48, 56, 64 and 96 bits; what is left of the address reads 8.8.8.8.
+    for ip in [
+        "64:ff9b:1:7f00:0:100:808:808",
+        "64:ff9b:1:87f:0:1:808:808",
+        "64:ff9b:1:808:7f:0:108:808",
+        "64:ff9b:1::7f00:1",
+    ] {
+        assert_eq!(check(ip), Err(Denied::Loopback), "{ip}");
+    }
+    assert_eq!(check("64:ff9b:1::808:808"), Ok(()));
+}
+
+#[test]
+fn every_reason_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<_> = Denied::ALL.iter().map(|reason| reason.name()).collect();
+    assert_eq!(names.len(), Denied::ALL.len());
+}
+
+/// Every way to wrap an IPv4 address in an IPv6 one, with `fill` in what is left.
+fn wrapped(v4: Ipv4Addr, fill: u64) -> [Ipv6Addr; 9] {
+    let [high, low] = [(v4.to_bits() >> 16) as u16, v4.to_bits() as u16];
+    let [a, b, c, d] = [fill as u16, (fill >> 16) as u16, (fill >> 32) as u16, (fill >> 48) as u16];
+    [
+        Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
+        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+        Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+        Ipv6Addr::new(0x2002, high, low, a, b, c, d, a),
+        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+        Ipv6Addr::new(0x64, 0xff9b, 1, a, b, c, high, low),
+        Ipv6Addr::new(0x2001, 0, high, low, a, b, c, d),
+        Ipv6Addr::new(0x2001, 0, 0x808, 0x808, a, b, !high, !low),
+        Ipv6Addr::new(0x2600, a, b, c, (d & 1) << 9, 0x5efe, high, low),
+    ]
+}
+
 proptest! {
     /// However an inner IPv4 address is wrapped, it stays inside.
     #[test]
-    fn no_form_of_an_inner_address_is_allowed(bits: u32, fill: u64, form in 0..9usize) {
-        let [high, low] = [(bits >> 16) as u16, bits as u16];
-        let [a, b, c, d] = [fill as u16, (fill >> 16) as u16, (fill >> 32) as u16, (fill >> 48) as u16];
-        let wrapped = [
-            Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
-            Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
-            Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
-            Ipv6Addr::new(0x2002, high, low, a, b, c, d, a),
-            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
-            Ipv6Addr::new(0x64, 0xff9b, 1, a, b, c, high, low),
-            Ipv6Addr::new(0x2001, 0, high, low, a, b, c, d),
-            Ipv6Addr::new(0x2001, 0, 0x808, 0x808, a, b, !high, !low),
-            Ipv6Addr::new(0x2600, a, b, c, (d & 1) << 9, 0x5efe, high, low),
-        ][form];
+    fn no_form_of_an_inner_address_is_allowed(
+        (net, _) in proptest::sample::select(DENIED_V4.to_vec()),
+        host: u32,
+        fill: u64,
+    ) {
+        let v4 = Ipv4Addr::from_bits(net.network().to_bits() | host & net.hostmask().to_bits());
         let policy = PeerPolicy::default();
-        if policy.check(Ipv4Addr::from_bits(bits).into()).is_err() {
-            prop_assert!(policy.check(wrapped.into()).is_err(), "{wrapped} holds {}", Ipv4Addr::from_bits(bits));
+        prop_assert!(policy.check(v4.into()).is_err());
+        for ip in wrapped(v4, fill) {
+            prop_assert!(policy.check(ip.into()).is_err(), "{ip} holds {v4}");
         }
     }
 }
