@@ -59,10 +59,10 @@ impl Campaign {
                 }
             }
             if self.asks_for(Figure::Cycles) {
-                round.each_relay(Quantity::Cycles, Bench::cycles)?;
+                round.cycles()?;
             }
             if self.asks_for(Figure::Memory) {
-                round.each_relay(Quantity::Memory, Bench::memory)?;
+                round.memory()?;
             }
         }
         Ok(())
@@ -142,17 +142,26 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// A figure of those that speak TURN.
-    fn each_relay(
-        &mut self,
-        quantity: Quantity,
-        measure: impl Fn(&Bench, Contender) -> Result<f64, MeasureError>,
-    ) -> Result<(), MeasureError> {
-        for &contender in self.servers.iter().filter(|server| server.speaks_turn()) {
-            let value = measure(self.bench, contender)?;
-            self.add(quantity, contender, None, value, None);
+    fn cycles(&mut self) -> Result<(), MeasureError> {
+        for contender in self.relays() {
+            let pace = self.bench.cycles(contender)?;
+            let caveat = pace.load_bound.then_some(Caveat::LoadBound);
+            self.add(Quantity::Cycles, contender, None, pace.rate, caveat);
         }
         Ok(())
+    }
+
+    fn memory(&mut self) -> Result<(), MeasureError> {
+        for contender in self.relays() {
+            let bytes = self.bench.memory(contender)?;
+            self.add(Quantity::Memory, contender, None, bytes, None);
+        }
+        Ok(())
+    }
+
+    /// Those that speak TURN.
+    fn relays(&self) -> impl Iterator<Item = Contender> + use<> {
+        self.servers.to_vec().into_iter().filter(|server| server.speaks_turn())
     }
 
     fn add(

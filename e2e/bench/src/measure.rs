@@ -52,10 +52,10 @@ pub struct PacketCost {
     pub loss: f64,
 }
 
-/// The most packets a second that nearly none was lost of.
+/// The most that a server does.
 #[derive(Clone, Copy, Debug)]
-pub struct Capacity {
-    /// Packets in each second.
+pub struct Pace {
+    /// Packets or cycles in each second.
     pub rate: f64,
     /// Whether the load could not send more: the server might do better.
     pub load_bound: bool,
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     /// The highest rate without loss, to within three percent.
-    pub fn capacity(&self, contender: Contender, shape: Shape) -> Result<Capacity, MeasureError> {
+    pub fn capacity(&self, contender: Contender, shape: Shape) -> Result<Pace, MeasureError> {
         const START: f64 = 200_000.0;
         const LEAST: f64 = 1_000.0;
         const CLOSE: f64 = 1.03;
@@ -148,7 +148,7 @@ impl Bench {
                 break;
             }
         }
-        Ok(Capacity { rate: good, load_bound })
+        Ok(Pace { rate: good, load_bound })
     }
 
     /// Latency at a rate, packets sent one after the other.
@@ -163,14 +163,18 @@ impl Bench {
     }
 
     /// Allocate-to-Refresh(0) cycles in each second.
-    pub fn cycles(&self, contender: Contender) -> Result<f64, MeasureError> {
+    pub fn cycles(&self, contender: Contender) -> Result<Pace, MeasureError> {
+        /// A server that computes for a smaller share of the time waits for its clients.
+        const BUSY: f64 = 0.9;
         let server = self.start(contender, 0)?;
         let failed = |error| MeasureError::Dialogue(contender, error);
         let mut cycles = Cycles::new(&self.sockets, 0);
         cycles.run(WARM_UP).map_err(failed)?;
+        let before = CpuClocks::read(server.id(), self.stage.core)?;
         let completed = cycles.run(self.duration).map_err(failed)?;
-        drop(server);
-        Ok(completed as f64 / self.duration.as_secs_f64())
+        let spent = CpuClocks::read(server.id(), self.stage.core)?.since(&before);
+        let load_bound = spent.process < self.duration.mul_f64(BUSY);
+        Ok(Pace { rate: completed as f64 / self.duration.as_secs_f64(), load_bound })
     }
 
     /// Bytes of resident memory that an idle allocation adds.
