@@ -87,12 +87,14 @@ impl ReceiveBatch {
         // names, controls and pieces; a piece is one slot's LARGEST bytes behind its headroom. All
         // of them live in tables of `self` that do not move, and `&mut self` keeps others away.
         let received = unsafe {
-            libc::recvmmsg(
+            // Not libc's own function: a cancellation point, with two atomic operations of its own.
+            libc::syscall(
+                libc::SYS_recvmmsg,
                 socket.as_fd().as_raw_fd(),
                 self.headers.pointer(start),
                 count as libc::c_uint,
                 libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
+                std::ptr::null_mut::<libc::timespec>(),
             )
         };
         let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;

@@ -5,6 +5,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use rustix::io::Errno;
+use rustix::net::{SendFlags, sendto};
+
 use super::control::Control;
 use super::memory::{Packet, PacketMemory, Table};
 use super::name::SocketName;
@@ -142,8 +145,12 @@ impl SendBatch {
     ) {
         let mut next = from;
         while next < to {
-            let Some(datagram) = self.datagram(next) else { return };
-            if datagram.dont_fragment {
+            let Some(&datagram) = self.datagram(next) else { return };
+            if to - from == 1 && !datagram.dont_fragment && datagram.from.is_none() {
+                // The usual case towards peers, which needs no header.
+                send_alone(socket, datagram.to, memory.bytes(datagram.packet), sent);
+                next += 1;
+            } else if datagram.dont_fragment {
                 // Rare: the option is the socket's, so it is set around this one datagram.
                 let unfragmented = udp::set_dont_fragment(socket, datagram.to, true);
                 self.prepare(memory, next, next + 1, false);
@@ -168,8 +175,8 @@ impl SendBatch {
         self.queue.get(key as u32 as usize).is_some_and(|datagram| datagram.dont_fragment)
     }
 
-    fn datagram(&self, place: usize) -> Option<Datagram> {
-        self.queue.get(*self.order.get(place)? as u32 as usize).copied()
+    fn datagram(&self, place: usize) -> Option<&Datagram> {
+        self.queue.get(*self.order.get(place)? as u32 as usize)
     }
 
     /// Writes headers for the datagrams `from..to` of `order`.
@@ -209,7 +216,7 @@ impl SendBatch {
 
     /// Writes header `index` for the `run` datagrams from `place` on.
     fn prepare_run(&mut self, memory: &PacketMemory, index: usize, place: usize, run: usize) {
-        let Some(first) = self.datagram(place) else { return };
+        let Some(&first) = self.datagram(place) else { return };
         for offset in 0..run {
             let Some(datagram) = self.datagram(place + offset) else { return };
             let bytes = memory.bytes(datagram.packet);
@@ -301,7 +308,9 @@ impl SendBatch {
         // of tables of `self`, which do not move, and to packets of the memory that `flush` borrows
         // until it is done.
         let taken = unsafe {
-            libc::sendmmsg(
+            // Not libc's own function: a cancellation point, with two atomic operations of its own.
+            libc::syscall(
+                libc::SYS_sendmmsg,
                 socket.as_raw_fd(),
                 self.headers.pointer(next),
                 count as libc::c_uint,
@@ -338,6 +347,26 @@ impl SendBatch {
                 _ => sent.refused += 1,
             }
         }
+    }
+}
+
+/// Sends one datagram that wants nothing special.
+fn send_alone(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent: &mut Sent) {
+    let mut retried = false;
+    loop {
+        sent.calls += 1;
+        match sendto(socket, bytes, SendFlags::DONTWAIT, &to) {
+            Ok(_) => sent.sent += 1,
+            Err(Errno::AGAIN | Errno::NOBUFS) => sent.blocked += 1,
+            Err(Errno::INTR) => continue,
+            // An ICMP error of an earlier datagram was waiting, and is out of the way now.
+            Err(_) if !retried => {
+                retried = true;
+                continue;
+            }
+            Err(_) => sent.refused += 1,
+        }
+        return;
     }
 }
 
