@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,8 @@ pub struct Relay {
     pub now: Now,
     /// Sockets that are open, by their bound address.
     pub sockets: BTreeMap<SocketAddr, RelayId>,
+    /// The same the other way round.
+    bound: HashMap<RelayId, SocketAddr>,
     /// Ports that something else on the node holds.
     pub busy: HashSet<u16>,
     /// Set to fail every further socket.
@@ -111,6 +113,7 @@ impl Relay {
             ledger,
             now: START,
             sockets: BTreeMap::new(),
+            bound: HashMap::new(),
             busy: HashSet::new(),
             exhausted: false,
             events: Vec::new(),
@@ -129,9 +132,9 @@ impl Relay {
         let forward = self.turn.client_packet(self.now, client, packet);
         let mut seen = self.drain();
         if let Forward::ToPeer { relay, peer, payload, dont_fragment } = forward {
-            let (from, _) = self.sockets.iter().find(|(_, id)| **id == relay).expect("an open socket");
+            let from = *self.bound.get(&relay).expect("an open socket");
             seen.push(Seen::AtPeer {
-                from: *from,
+                from,
                 peer: peer.get(),
                 payload: packet[payload.range()].to_vec(),
                 dont_fragment,
@@ -197,7 +200,8 @@ impl Relay {
                     continue;
                 }
                 Some(Output::CloseRelay { relay }) => {
-                    self.sockets.retain(|_, id| *id != relay);
+                    let local = self.bound.remove(&relay).expect("an open socket");
+                    self.sockets.remove(&local);
                     continue;
                 }
                 Some(Output::OpenRelay { relay, local }) => (relay, local),
@@ -209,6 +213,7 @@ impl Relay {
                 Err(OpenError::InUse)
             } else {
                 self.sockets.insert(local, relay);
+                self.bound.insert(relay, local);
                 Ok(())
             };
             self.turn.relay_opened(self.now, relay, result);
