@@ -28,7 +28,11 @@ impl CpuClocks {
     pub fn read(pid: u32, core: usize) -> io::Result<Self> {
         let mut process = Duration::ZERO;
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let schedstat = match fs::read_to_string(thread?.path().join("schedstat")) {
+                // The thread has ended since the list was made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                schedstat => schedstat?,
+            };
             process += Duration::from_nanos(number(schedstat.split(' ').next())?);
         }
         let core_idle = idle_time(&fs::read_to_string("/proc/stat")?, core)?;
