@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    set_socket_recv_buffer_size_force,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -22,7 +23,9 @@ pub fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address)?;
     socket.set_reuse_port(true)?;
     // As much as the system grants: a smaller buffer works too.
-    let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
+    if set_socket_recv_buffer_size_force(&socket, LISTENER_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
+    }
     let _ = socket.set_send_buffer_size(LISTENER_BUFFER);
     if address.ip().is_unspecified() {
         match address {

@@ -64,13 +64,15 @@ impl Worker {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
         let mut events = poll::Events::new(EVENTS);
+        let mut now = clock::now();
         while !self.stopped {
-            let timeout = self.timeout(clock::now());
+            // Counted from the start of the last round: late by what that took, never early.
+            let timeout = self.timeout(now);
             if let Err(error) = self.poller.wait(&mut events, timeout) {
                 tracing::error!(worker = self.index, %error, "cannot wait for sockets; the worker ends");
                 return;
             }
-            let now = clock::now();
+            now = clock::now();
             let unfinished = self.unfinished.len();
             for place in 0..events.len() {
                 if let Some(ready) = events.get(place) {

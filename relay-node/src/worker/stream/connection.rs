@@ -90,13 +90,13 @@ impl Connection {
 
     /// Reads into `scratch`, behind the half frame from before, which is there afterwards and not
     /// kept here any more.
-    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Received {
+    pub(super) fn read(&mut self, scratch: &mut [u8], buffers: &mut Buffers) -> Received {
         let half = std::mem::take(&mut self.half);
         let start = half.len();
         if let Some(room) = scratch.get_mut(..start) {
             room.copy_from_slice(&half);
         }
-        drop(half);
+        buffers.give(half);
         match &mut self.tls {
             None => read_plain(&mut self.socket, scratch, start),
             Some(tls) => read_tls(tls, &mut self.socket, scratch, start),

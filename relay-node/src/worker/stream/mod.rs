@@ -202,7 +202,7 @@ impl Streams {
             }
         }
         let connection = self.connections.get_mut(index)?;
-        let received = connection.read(scratch);
+        let received = connection.read(scratch, &mut self.buffers);
         // The handshake has something to say.
         if connection.has_outgoing() {
             self.queue(index);
@@ -218,7 +218,10 @@ impl Streams {
             self.doom(index, Cause::Invalid);
             return;
         }
-        connection.half.extend_from_slice(half);
+        if !half.is_empty() {
+            connection.half = self.buffers.take();
+            connection.half.extend_from_slice(half);
+        }
         connection.has_spoken |= frames > 0;
         // The deadline of a first frame, or of a half one, does not move until it is whole.
         if frames == 0 {
@@ -353,6 +356,7 @@ impl Streams {
             }
             let idle = connection.has_spoken && connection.half.is_empty() && !connection.is_ending;
             if idle && is_allocated(&connection.five_tuple()) {
+                // Not at once again, however short the deadline.
                 let due = now.monotonic.after(self.limits.idle_deadline.max(Duration::from_secs(1)));
                 self.deadlines.set(&mut connection.deadline, index, serial, due);
             } else {

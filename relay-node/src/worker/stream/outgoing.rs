@@ -15,6 +15,21 @@ pub(super) struct Buffers(Vec<Vec<u8>>);
 const KEPT: usize = 64;
 const KEPT_SIZE: usize = 64 * 1024;
 
+impl Buffers {
+    /// An empty buffer, a used one if there is any.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next one who needs it.
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        if (1..=KEPT_SIZE).contains(&buffer.capacity()) && self.0.len() < KEPT {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
 impl Outgoing {
     /// How many bytes wait.
     pub(super) fn len(&self) -> usize {
@@ -37,7 +52,7 @@ impl Outgoing {
             return false;
         }
         if self.bytes.capacity() == 0 {
-            self.bytes = buffers.0.pop().unwrap_or_default();
+            self.bytes = buffers.take();
         }
         if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
@@ -57,12 +72,8 @@ impl Outgoing {
 
     /// Forgets everything.
     pub(super) fn release(&mut self, buffers: &mut Buffers) {
-        let mut bytes = std::mem::take(&mut self.bytes);
         self.start = 0;
-        if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE && buffers.0.len() < KEPT {
-            bytes.clear();
-            buffers.0.push(bytes);
-        }
+        buffers.give(std::mem::take(&mut self.bytes));
     }
 }
 
