@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +73,8 @@ pub struct Relay {
     pub now: Now,
     /// Sockets that are open, by their bound address.
     pub sockets: BTreeMap<SocketAddr, RelayId>,
-    /// The same the other way round.
-    bound: HashMap<RelayId, SocketAddr>,
+    /// The same the other way round, at the place that each one's index says, as a driver keeps them.
+    bound: Vec<Option<(RelayId, SocketAddr)>>,
     /// Ports that something else on the node holds.
     pub busy: HashSet<u16>,
     /// Set to fail every further socket.
@@ -113,7 +113,7 @@ impl Relay {
             ledger,
             now: START,
             sockets: BTreeMap::new(),
-            bound: HashMap::new(),
+            bound: Vec::new(),
             busy: HashSet::new(),
             exhausted: false,
             events: Vec::new(),
@@ -132,7 +132,7 @@ impl Relay {
         let forward = self.turn.client_packet(self.now, client, packet);
         let mut seen = self.drain();
         if let Forward::ToPeer { relay, peer, payload, dont_fragment } = forward {
-            let from = *self.bound.get(&relay).expect("an open socket");
+            let from = self.local(relay);
             seen.push(Seen::AtPeer {
                 from,
                 peer: peer.get(),
@@ -182,6 +182,12 @@ impl Relay {
         self.drain()
     }
 
+    /// Where a socket is bound that is open.
+    fn local(&self, relay: RelayId) -> SocketAddr {
+        let bound = self.bound.get(relay.index()).copied().flatten();
+        bound.filter(|(id, _)| *id == relay).expect("an open socket").1
+    }
+
     /// Does what the core asks for.
     pub fn drain(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
@@ -200,7 +206,8 @@ impl Relay {
                     continue;
                 }
                 Some(Output::CloseRelay { relay }) => {
-                    let local = self.bound.remove(&relay).expect("an open socket");
+                    let local = self.local(relay);
+                    self.bound[relay.index()] = None;
                     self.sockets.remove(&local);
                     continue;
                 }
@@ -213,7 +220,10 @@ impl Relay {
                 Err(OpenError::InUse)
             } else {
                 self.sockets.insert(local, relay);
-                self.bound.insert(relay, local);
+                if self.bound.len() <= relay.index() {
+                    self.bound.resize(relay.index() + 1, None);
+                }
+                self.bound[relay.index()] = Some((relay, local));
                 Ok(())
             };
             self.turn.relay_opened(self.now, relay, result);
