@@ -92,7 +92,7 @@ fn a_deleted_allocation_closes_its_socket() {
 }
 
 #[test]
-fn dont_fragment_is_for_the_datagram_that_asks_for_it() {
+fn a_datagram_that_must_not_be_fragmented_passes_and_so_does_the_next() {
     let node = NodePlan::udp().start();
     let (mut client, peer) = (Client::udp(node.address()), peer());
     let relayed = client.allocate();

@@ -372,3 +372,6 @@ fn send_alone(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent: &mut S
 
 // SAFETY: the raw pointers in headers and pieces are written and followed within one `flush` only.
 unsafe impl Send for SendBatch {}
+
+#[cfg(test)]
+mod tests;
