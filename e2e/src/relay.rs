@@ -112,9 +112,12 @@ impl<'n> Relay<'n> {
     }
 
     /// The sum of a metric over all its series that have these labels, each written `name="value"`.
-    /// A metric without a series yet counts as 0.
+    ///
+    /// # Panics
+    /// When there is no such metric.
     pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let metrics = self.metrics();
+        assert!(metrics.contains(&format!("\n# TYPE {name} ")), "there is no metric {name}:\n{metrics}");
         let series = metrics.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(['{', ' ']))

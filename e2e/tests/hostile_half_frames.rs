@@ -48,6 +48,7 @@ fn cut_off(settings: &[(&str, &str)], rests: &[&[u8]]) {
         connections.iter_mut().all(|connection| connection.received().get(4..20) == binding.get(4..20))
     });
     good_client_works(&network, &relay);
+    steady.memory_holds(BOUND);
     eventually_true(DEADLINE, "the relay to close them", || {
         connections.iter_mut().all(|connection| !connection.is_open())
     });

@@ -36,6 +36,10 @@ fn claims_alone_cost_nothing() {
         connection.send(header);
         connections.push(connection);
     }
+    eventually_true(DEADLINE, "the relay to have accepted them", || {
+        relay.metric("edgerelay_accepted_connections_total", &[]) as usize >= CONNECTIONS
+    });
+    steady.memory_holds(BOUND);
     eventually_true(DEADLINE, "the relay to close them", || {
         connections.iter_mut().all(|connection| !connection.is_open())
     });

@@ -42,6 +42,7 @@ fn trickle(transport: Transport, bytes: &[u8]) {
         .map(|_| Connection::open(&network.bob, address).expect("within the limits"))
         .collect();
     good_client_works(&network, &relay);
+    steady.memory_holds(BOUND);
 
     let mut bytes = bytes.iter();
     eventually_true(DEADLINE, "the relay to close slow connections", || {

@@ -35,6 +35,8 @@ fn stalls_only_itself() {
         }
     }
 
+    steady.memory_holds(BOUND);
+
     // Whole messages in order, with gaps.
     let mut last = None;
     let mut received = 0;
