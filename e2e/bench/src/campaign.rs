@@ -93,7 +93,7 @@ struct Round<'a> {
     report: &'a mut Report,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
     fn costs(&mut self, shape: Shape) -> Result<(), MeasureError> {
         for &contender in self.servers {
             let cost = self.bench.packet_cost(contender, shape)?;
@@ -160,8 +160,8 @@ impl Round<'_> {
     }
 
     /// Those that speak TURN.
-    fn relays(&self) -> impl Iterator<Item = Contender> + use<> {
-        self.servers.to_vec().into_iter().filter(|server| server.speaks_turn())
+    fn relays(&self) -> impl Iterator<Item = Contender> + use<'a> {
+        self.servers.iter().copied().filter(|server| server.speaks_turn())
     }
 
     fn add(
