@@ -8,6 +8,7 @@ use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 
 use crate::address::{Client, Family, PeerAddr, RelayId, RelayPort};
 use crate::io::{Forward, HEADROOM, IcmpError, Span, TAILROOM};
+use crate::peers::Way;
 use crate::server::Turn;
 use crate::stats::DropReason;
 use crate::table::Slot;
@@ -99,16 +100,16 @@ impl Turn {
         let Some(allocation) = allocation else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        if !allocation.peers.permits(peer.ip(), now.monotonic) {
+        let Some(way) = allocation.peers.way_from(peer, now.monotonic) else {
             return self.drop_packet(DropReason::NoPermission);
-        }
+        };
         if !self.ledger.meter(&allocation.usage, now.monotonic, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         let stream = allocation.client.five_tuple.transport.is_stream();
-        let packet = match allocation.peers.channel_to(peer, now.monotonic) {
-            Some(channel) => channel_data_around(buffer, payload, channel, stream),
-            None => {
+        let packet = match way {
+            Way::Channel(channel) => channel_data_around(buffer, payload, channel, stream),
+            Way::Indication => {
                 // Nobody matches indications by their transaction, so a cheap unique one does.
                 let id = TransactionId::new(self.random.random());
                 stun::write_data_indication(buffer, payload.range(), peer.get(), id).map(Span::from)

@@ -18,13 +18,24 @@ impl Meter {
     /// Whether `bytes` may pass now under a rate; always, without one.
     pub(super) fn allow(&self, now: Monotonic, bytes: usize, bits_per_second: Option<u64>) -> bool {
         let Some(rate) = bits_per_second else { return true };
-        // Exact for all packets that there are; no 128-bit division for each of them.
-        let cost = (bytes as u64).saturating_mul(NANOS_PER_BYTE_AT_1_BIT) / rate.max(1);
+        let cost = cost(bytes, rate);
         let now = now.as_nanos();
         let horizon = now.saturating_add(BURST.as_nanos() as u64);
         let update = |due: u64| Some(due.max(now).saturating_add(cost)).filter(|due| *due <= horizon);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
     }
+
+    /// Takes back what [`Self::allow`] just let pass and somebody else did not.
+    pub(super) fn give_back(&self, bytes: usize, bits_per_second: Option<u64>) {
+        if let Some(rate) = bits_per_second {
+            self.0.fetch_sub(cost(bytes, rate), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Nanoseconds that `bytes` take. Exact for all packets that there are, without a 128-bit division.
+fn cost(bytes: usize, rate: u64) -> u64 {
+    (bytes as u64).saturating_mul(NANOS_PER_BYTE_AT_1_BIT) / rate.max(1)
 }
 
 #[cfg(test)]
@@ -51,6 +62,15 @@ mod tests {
         }
         // Ten seconds of 1,000 packets, and the burst.
         assert!((10_900..=11_001).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn what_is_given_back_may_pass_again() {
+        let meter = Meter::default();
+        assert!(meter.allow(START, 1000, Some(8000)));
+        assert!(!meter.allow(START, 1000, Some(8000)));
+        meter.give_back(1000, Some(8000));
+        assert!(meter.allow(START, 1000, Some(8000)));
     }
 
     #[test]

@@ -156,8 +156,15 @@ impl Ledger {
 
     /// Whether `bytes` may pass now. Takes no lock.
     pub fn meter(&self, usage: &Usage, now: Monotonic, bytes: usize, limits: &Limits) -> bool {
-        usage.meter.allow(now, bytes, limits.user.bits_per_second)
-            && self.total.meter.allow(now, bytes, limits.total.bits_per_second)
+        let (user, total) = (limits.user.bits_per_second, limits.total.bits_per_second);
+        if !usage.meter.allow(now, bytes, user) {
+            return false;
+        }
+        let passes = self.total.meter.allow(now, bytes, total);
+        if !passes {
+            usage.meter.give_back(bytes, user);
+        }
+        passes
     }
 
     /// How many users have allocations.
