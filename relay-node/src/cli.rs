@@ -1,13 +1,12 @@
 //! The command line: what there is to do, and the flags that set what is set most.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use toml::{Table, Value};
 
-use crate::config::{self, Layers, Problems};
+use crate::config::{self, Layers, Problem, Problems};
 
 /// A STUN and TURN relay for WebRTC (RFC 8489, RFC 8656).
 #[derive(Debug, Parser)]
@@ -90,8 +89,8 @@ pub struct ConfigArgs {
     pub drain_deadline: Option<String>,
     /// Any other setting, such as limits.user.allocations=5; again for each. Secrets are not taken here,
     /// since every user of the machine sees the arguments.
-    #[arg(long, value_name = "SETTING=VALUE", value_parser = setting)]
-    pub set: Vec<(String, Value)>,
+    #[arg(long, value_name = "SETTING=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// How the trial relay is to run.
@@ -162,7 +161,7 @@ impl ConfigArgs {
     /// File, environment and these flags, laid over each other.
     ///
     /// # Errors
-    /// When the file cannot be read or is not TOML.
+    /// When the file cannot be read or is not TOML, or a `--set` cannot be taken.
     pub fn layers(&self, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, Problems> {
         let mut layers = match &self.config {
             Some(path) => Layers::from_file(path)?,
@@ -172,8 +171,9 @@ impl ConfigArgs {
         for (flag, path, value) in self.common() {
             layers.set(path, value, flag);
         }
-        for (path, value) in &self.set {
-            layers.set(path, value.clone(), "--set");
+        for text in &self.set {
+            let (path, value) = setting(text)?;
+            layers.set(path, value, "--set");
         }
         layers.complete_tls_listeners(self.certificate.as_deref(), self.key.as_deref());
         Ok(layers)
@@ -229,15 +229,25 @@ fn entry((name, text): (&str, &str)) -> (String, Value) {
     (name.to_owned(), Value::String(text.to_owned()))
 }
 
-fn setting(text: &str) -> Result<(String, Value), String> {
-    let (path, value) = text.split_once('=').ok_or("write the setting's name, = and its value")?;
-    let open: BTreeSet<_> =
-        ["credentials.users_file", "credentials.rest_secret_files", "nonce.keys_file"].into();
-    if config::is_secret(path) && !open.contains(path) {
-        return Err(format!(
-            "{path} can hold a secret, and every user of the machine sees the arguments: \
-             write it into a file, or set it in the environment"
-        ));
+/// Reads `path=value`. What is refused is not repeated: it may be a secret.
+fn setting(text: &str) -> Result<(&str, Value), Problem> {
+    let refused = |field: &str, fault: &str, mend: &str| Problem {
+        field: field.to_owned(),
+        value: None,
+        fault: fault.to_owned(),
+        mend: mend.to_owned(),
+    };
+    let Some((path, value)) = text.split_once('=') else {
+        let mend = "Write the setting's name, = and its value, such as limits.user.allocations=5";
+        return Err(refused("--set", "there is no = in it", mend));
+    };
+    if config::is_secret(path) && !FILES_OF_SECRETS.contains(&path) {
+        let fault = "this can hold a secret, and every user of the machine sees the arguments";
+        return Err(refused(path, fault, "Write it into a file, or set it in the environment"));
     }
-    Ok((path.to_owned(), config::value_of(value)))
+    Ok((path, config::value_of(value)))
 }
+
+/// Settings among the secret ones that only name files.
+const FILES_OF_SECRETS: [&str; 3] =
+    ["credentials.users_file", "credentials.rest_secret_files", "nonce.keys_file"];

@@ -112,15 +112,24 @@ fn flags_make_listeners_and_relay_addresses() {
 #[test]
 fn secrets_are_no_arguments() {
     for setting in [
-        "credentials.rest_secrets=0123456789abcdef",
-        "credentials.users.alice=x",
-        "credentials={}",
-        "nonce.keys=['0123456789abcdef']",
-        "nonce={keys=['0123456789abcdef']}",
+        "credentials.rest_secrets=hunter2 hunter2",
+        "credentials.users.alice=hunter2 hunter2",
+        "credentials={rest_secrets='hunter2 hunter2'}",
+        "nonce.keys=['hunter2 hunter2']",
+        "nonce={keys=['hunter2 hunter2']}",
+        "hunter2 hunter2",
     ] {
-        let Err(error) = Cli::try_parse_from(["edgerelay", "serve", "--set", setting]) else {
-            panic!("{setting} was taken")
-        };
-        assert!(error.to_string().contains("into a file"), "{error}");
+        let cli = Cli::try_parse_from(["edgerelay", "serve", "--set", setting]).unwrap();
+        let Command::Serve(arguments) = cli.command else { panic!("serve was asked for") };
+        let Err(problems) = arguments.layers(std::iter::empty()) else { panic!("{setting} was taken") };
+        assert_eq!(problems.as_slice().len(), 1);
+        assert!(!format!("{problems} {problems:?}").contains("hunter2"), "{problems}");
     }
+}
+
+#[test]
+fn files_of_secrets_are_arguments() {
+    let cli = Cli::try_parse_from(["edgerelay", "serve", "--set", "nonce.keys_file=/keys"]).unwrap();
+    let Command::Serve(arguments) = cli.command else { panic!("serve was asked for") };
+    assert!(arguments.layers(std::iter::empty()).is_ok());
 }
