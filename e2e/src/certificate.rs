@@ -21,19 +21,14 @@ impl Certificate {
         let folder = certificate.folder.path();
         let subject = ["-x509", "-days", "2", "-subj", "/CN=EdgeRelay test authority"];
         openssl(folder, &[&subject, &["-keyout", "ca.key", "-out", "ca.pem"]]);
-        certificate.issue(addresses);
-        certificate
-    }
-
-    /// Issues a new certificate under the same authority, over the files of the old one.
-    pub fn issue(&self, addresses: &[IpAddr]) {
         let names: Vec<String> = addresses.iter().map(|address| format!("IP:{address}")).collect();
         let names = format!("subjectAltName={}", names.join(","));
         let signer = ["-x509", "-days", "2", "-subj", "/CN=relay", "-CA", "ca.pem", "-CAkey", "ca.key"];
         let extensions = ["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"];
         let usage = ["-addext", "extendedKeyUsage=serverAuth"];
         let files = ["-keyout", "relay.key", "-out", "relay.pem"];
-        openssl(self.folder.path(), &[&signer, &extensions, &usage, &files]);
+        openssl(folder, &[&signer, &extensions, &usage, &files]);
+        certificate
     }
 
     /// The authority's certificate.

@@ -213,14 +213,6 @@ impl Client {
         }
     }
 
-    /// The TCP socket below.
-    pub fn stream(&self) -> &TcpStream {
-        match &self.link {
-            Link::Stream { socket, .. } => socket,
-            Link::Datagrams(_) => panic!("this client speaks UDP"),
-        }
-    }
-
     fn remember(&mut self, reply: &Reply) {
         let message = reply.message();
         let realm = message.get::<Realm<'_>>().ok().flatten().expect("a challenge has a realm").0.to_vec();

@@ -1,7 +1,7 @@
 //! EdgeRelay against real clients, in network namespaces.
 //!
 //! Every scenario builds a [`Network`]: a router and four parties, each in a namespace with an
-//! IPv4 and an IPv6 address of its own. The built binary runs as a [`Relay`] in one of them; clients
+//! IPv4 and an IPv6 address of its own. The built binary runs as a [`relay::Relay`] in one of them; clients
 //! that we did not write run in the others. What a scenario starts or makes is gone when its value is
 //! dropped, also when the test fails; what a killed run left is swept away by the next one.
 //!

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::await_condition::{eventually, within};
 
@@ -75,11 +75,6 @@ impl Process {
         self.child.try_wait().expect("the child is ours").is_none()
     }
 
-    /// Sends a signal to the program alone.
-    pub fn signal(&self, signal: Signal) {
-        let _ = kill_process(self.pid(), signal);
-    }
-
     /// Waits for its end; returns the exit status and everything it wrote.
     ///
     /// # Panics
@@ -95,17 +90,16 @@ impl Process {
         }
         (status, self.output())
     }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The group, for a browser has children; an ended one is no error.
-        let _ = kill_process_group(self.pid(), Signal::KILL);
-        let _ = self.child.wait();
+        // An ended one has given its id back.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // The group, for a browser has children.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
+        }
         if thread::panicking() {
             eprintln!("--- {} wrote:\n{}", self.name, self.output());
         }

@@ -8,7 +8,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::await_condition::eventually_true;
@@ -154,11 +153,6 @@ impl<'n> Relay<'n> {
         let columns: Vec<u64> =
             line.split_whitespace().map(|column| column.parse().expect("a number")).collect();
         (columns[0], columns[8])
-    }
-
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        self.process.signal(signal);
     }
 
     fn admin(&self, path: &str) -> Option<String> {
