@@ -157,11 +157,11 @@ impl Turn {
         if !self.settings.relay.advertises(peer.ip()) {
             return Some(peer);
         }
-        let port = RelayPort::new(peer.get().port());
-        if self.ledger.in_use(Family::of(peer.ip()), port) {
+        let family = Family::of(peer.ip());
+        if self.ledger.in_use(family, RelayPort::new(peer.get().port())) {
             return Some(PeerAddr::new(self.settings.relay.inward(peer.get())));
         }
-        self.settings.policy.check(peer.ip()).is_ok().then_some(peer)
+        self.open_to_peers.get(family).map(|_| peer)
     }
 
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use stun::{Kind, Method};
 
 use crate::address::{Client, Family, FiveTuple};
-use crate::allocation::{Allocation, Relayed};
+use crate::allocation::{Allocation, PerFamily, Relayed};
 use crate::budget::AnswerBudget;
 use crate::event::{CloseReason, Event};
 use crate::io::{Forward, Output};
@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::outbox::Outbox;
 use crate::peers::PeerCount;
 use crate::recently_closed::RecentlyClosed;
-use crate::settings::Settings;
+use crate::settings::{RelayAddress, Settings};
 use crate::stats::{DropReason, Stats};
 use crate::table::{Slot, Table};
 use crate::time::{Monotonic, Now};
@@ -48,6 +48,8 @@ pub struct Turn {
     pub(crate) random: StdRng,
     pub(crate) hasher: RandomState,
     pub(crate) draining: bool,
+    /// The relay's own addresses that the policy allows by name: any port of theirs may be a peer.
+    pub(crate) open_to_peers: PerFamily<RelayAddress>,
 }
 
 impl Turn {
@@ -62,6 +64,7 @@ impl Turn {
         );
         Self {
             budget: AnswerBudget::new(settings.limits.answers, random.next_u64()),
+            open_to_peers: open_to_peers(&settings),
             settings,
             ledger,
             table: Table::new(&hasher),
@@ -112,6 +115,7 @@ impl Turn {
     /// Goes on under other settings. What lives, lives on.
     pub fn apply(&mut self, settings: Arc<Settings>) {
         self.budget.set_limits(settings.limits.answers);
+        self.open_to_peers = open_to_peers(&settings);
         self.settings = settings;
     }
 
@@ -241,4 +245,10 @@ impl Turn {
             self.timers.set(slot.0, deadline);
         }
     }
+}
+
+/// The policy is asked once for each snapshot, not for each packet.
+fn open_to_peers(settings: &Settings) -> PerFamily<RelayAddress> {
+    let allowed = |address: &RelayAddress| settings.policy.check(address.advertised).is_ok();
+    PerFamily { v4: settings.relay.v4.filter(allowed), v6: settings.relay.v6.filter(allowed) }
 }
