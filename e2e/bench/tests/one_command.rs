@@ -1,0 +1,70 @@
+//! The benchmark as a person runs it. Needs root, like everything that makes namespaces, and coturn.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, test_kill_process};
+
+/// One short measurement of the servers that need no build of the relay.
+fn bench(figures: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgerelay-bench"));
+    command.args(["--quick", "--servers", "coturn,floor", "--figures", figures, "--shapes", "both-160-2"]);
+    command.args(["--edgerelay", "/bin/true"]);
+    command
+}
+
+fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The server that a running benchmark has started.
+fn server_of(bench: &Child) -> Option<Pid> {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", bench.id())).ok()?;
+    let mut children = children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    children.find(|pid| {
+        let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_pid())).unwrap_or_default();
+        name.starts_with("turnserver")
+    })
+}
+
+#[test]
+fn packets_pass_both_servers_and_the_table_tells_their_cost() {
+    let output = bench("cpu,memory").output().unwrap();
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let row = table.lines().find(|line| line.starts_with("| 160 B, both, 2 allocations |")).unwrap();
+    let cells: Vec<&str> = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    for cell in &cells[1..] {
+        let cost: f64 = cell.trim_end_matches(" (loss)").parse().unwrap();
+        assert!(cost > 0.0, "{table}");
+    }
+    assert_eq!(cells.len(), 3, "coturn and the floor: {row}");
+    assert!(table.contains("Resident bytes for each idle allocation"), "{table}");
+}
+
+#[test]
+fn a_killed_run_leaves_no_server_behind() {
+    let mut run = bench("capacity").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let server = eventually("a server to be started", || server_of(&run));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    eventually("the server to be killed", || is_gone(server).then_some(()));
+}
+
+/// Whether a process has ended, even if nobody has asked how.
+fn is_gone(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).unwrap_or_default();
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with('Z'));
+    test_kill_process(pid).is_err() || state == Some(true)
+}
