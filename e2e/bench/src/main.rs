@@ -22,6 +22,9 @@ use edgerelay_bench::{
     server::{Stage, pin_to},
 };
 
+/// How long each measurement lasts.
+const DURATION: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.role {
@@ -48,8 +51,7 @@ fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let sockets = Sockets::open(&lab)?;
     let machine = machine::describe();
     pin_to(cli.load_core)?;
-    let duration = if cli.quick { Duration::from_secs(1) } else { Duration::from_secs(2) };
-    let bench = Bench { lab, sockets, stage, duration };
+    let bench = Bench { lab, sockets, stage, duration: DURATION };
     let campaign = Campaign::new(cli);
     if cli.profile {
         write!(io::stdout(), "{}", campaign.profiles(&bench)?)?;
