@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 use stun::attribute::{
-    AdditionalAddressFamily, AddressErrorCode, AddressFamily, EvenPort, Lifetime, RequestedAddressFamily,
-    RequestedTransport, ReservationToken, XorMappedAddress, XorRelayedAddress,
+    AddressErrorCode, AddressFamily, Lifetime, ReservationToken, XorMappedAddress, XorRelayedAddress,
 };
-use stun::{BufferFull, Message, MessageWriter};
+use stun::{BufferFull, MessageWriter};
 
+use super::wish::{PortWish, Wish};
 use crate::address::{Family, RelayId, RelayPort};
 use crate::allocation::{Allocation, Opening, Origin, PerFamily, Relayed};
 use crate::answer::Refusal;
@@ -28,21 +28,6 @@ use crate::time::{Monotonic, Now};
 const PORT_TRIES: u8 = 16;
 /// How long a reserved port is kept (RFC 8656 section 7.2: at least 30 s).
 const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
-
-/// What an Allocate asks for.
-struct Wish {
-    family: Family,
-    /// Both families are wanted; `family` is then IPv4.
-    additional: bool,
-    port: PortWish,
-    lifetime: Option<u32>,
-}
-
-#[derive(Clone, Copy)]
-enum PortWish {
-    Fresh(PortKind),
-    Reserved(ReservationToken),
-}
 
 /// What an Allocate was given of the node's ports.
 #[derive(Default)]
@@ -298,55 +283,6 @@ impl Turn {
         }
         self.close(now, slot, CloseReason::Stopped);
         opening.reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
-    }
-}
-
-impl Wish {
-    fn families(&self) -> &[Family] {
-        if self.additional { &Family::BOTH } else { std::slice::from_ref(&self.family) }
-    }
-
-    /// Steps 3 to 9 of RFC 8656 section 7.2. A malformed attribute is a bad request.
-    fn read(message: &Message<'_>) -> Result<Self, Refusal> {
-        let bad = |_| Refusal::BadRequest;
-        // 3. "REQUESTED-TRANSPORT is missing: 400; another protocol than UDP: 442."
-        let transport = message.get::<RequestedTransport>().map_err(bad)?.ok_or(Refusal::BadRequest)?;
-        if transport != RequestedTransport::UDP {
-            return Err(Refusal::UnsupportedTransport);
-        }
-        // 4. DONT-FRAGMENT is supported.
-        // 5. "RESERVATION-TOKEN beside EVEN-PORT, REQUESTED- or ADDITIONAL-ADDRESS-FAMILY: 400."
-        let token = message.get::<ReservationToken>().map_err(bad)?;
-        let even = message.get::<EvenPort>().map_err(bad)?;
-        let requested = message.get::<RequestedAddressFamily>().map_err(bad)?;
-        let additional = message.get::<AdditionalAddressFamily>().map_err(bad)?;
-        if token.is_some() && (even.is_some() || requested.is_some() || additional.is_some()) {
-            return Err(Refusal::BadRequest);
-        }
-        // 6. "Both REQUESTED- and ADDITIONAL-ADDRESS-FAMILY: 400", "an unknown family: 440."
-        if requested.is_some() && additional.is_some() {
-            return Err(Refusal::BadRequest);
-        }
-        let family = match requested.map(|RequestedAddressFamily(family)| family) {
-            None | Some(AddressFamily::V4) => Family::V4,
-            Some(AddressFamily::V6) => Family::V6,
-            Some(AddressFamily::Other(_)) => return Err(Refusal::AddressFamilyNotSupported),
-        };
-        // 7. EVEN-PORT: whether such a port is free shows later.
-        let port = match (token, even) {
-            (Some(token), _) => PortWish::Reserved(token),
-            (None, None) => PortWish::Fresh(PortKind::Any),
-            (None, Some(EvenPort { reserve_next: false })) => PortWish::Fresh(PortKind::Even),
-            (None, Some(EvenPort { reserve_next: true })) => PortWish::Fresh(PortKind::EvenAndNext),
-        };
-        // 9. "ADDITIONAL-ADDRESS-FAMILY other than IPv6, or beside EVEN-PORT with R: 400."
-        if let Some(AdditionalAddressFamily(family)) = additional
-            && (family != AddressFamily::V6 || matches!(port, PortWish::Fresh(PortKind::EvenAndNext)))
-        {
-            return Err(Refusal::BadRequest);
-        }
-        let lifetime = message.get::<Lifetime>().map_err(bad)?.map(|Lifetime(seconds)| seconds);
-        Ok(Self { family, additional: additional.is_some(), port, lifetime })
     }
 }
 

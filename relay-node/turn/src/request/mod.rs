@@ -5,6 +5,7 @@ mod binding;
 mod channel_bind;
 mod create_permission;
 mod refresh;
+mod wish;
 
 use stun::attribute::AttributeType;
 use stun::{Message, Method};
