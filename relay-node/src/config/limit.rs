@@ -7,6 +7,7 @@ use turn::{Lifetimes, Quota};
 use super::document::{AnswersSection, LifetimesSection, QuotaSection, StreamsSection};
 use super::problem::Problems;
 use super::value;
+use crate::worker::StreamLimits;
 
 /// Budget for answers to requests without proof of credentials, for the whole relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,23 +16,6 @@ pub struct Answers {
     pub per_source_per_second: u32,
     /// To all.
     pub total_per_second: u32,
-}
-
-/// Limits on TCP and TLS connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Streams {
-    /// Connections at once.
-    pub connections: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64.
-    pub connections_per_source: usize,
-    /// For PROXY protocol, TLS and the first whole message together.
-    pub handshake_deadline: Duration,
-    /// For a connection without an allocation.
-    pub idle_deadline: Duration,
-    /// For the rest of a message that has begun.
-    pub frame_deadline: Duration,
-    /// Bytes that wait for a slow reader.
-    pub write_buffer: usize,
 }
 
 pub(super) fn check_quota(problems: &mut Problems, whose: &str, section: &QuotaSection) -> Quota {
@@ -57,7 +41,7 @@ pub(super) fn check_answers(problems: &mut Problems, section: &AnswersSection) -
     }
 }
 
-pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -> Option<Streams> {
+pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -> Option<StreamLimits> {
     let mut deadline = |name: &str, text: &str| {
         value::duration(problems, &format!("limits.streams.{name}"), text, Duration::from_millis(100))
     };
@@ -75,7 +59,7 @@ pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -
     let connections = value::limit(problems, "limits.streams.connections", section.connections);
     let connections_per_source =
         value::limit(problems, "limits.streams.connections_per_source", section.connections_per_source);
-    Some(Streams {
+    Some(StreamLimits {
         connections,
         connections_per_source,
         handshake_deadline: handshake_deadline?,

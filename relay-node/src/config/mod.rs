@@ -26,13 +26,15 @@ use turn::{Lifetimes, Quota, Realm};
 pub use credentials::{Credentials, Nonce};
 pub use host::Host;
 pub use layers::{Layers, is_secret, value_of};
-pub use limit::{Answers, Streams};
+pub use limit::Answers;
 pub use listener::{Identity, Listener};
 pub use peers::Peers;
 pub use problem::{Problem, Problems};
 pub use relay::Relay;
 pub use secret::Secret;
 pub use telemetry::{LogFormat, Telemetry};
+
+use crate::worker::StreamLimits;
 
 use document::Document;
 
@@ -84,7 +86,7 @@ pub struct Limits {
     /// Answers to requests without proof of credentials.
     pub answers: Answers,
     /// TCP and TLS connections.
-    pub streams: Streams,
+    pub streams: StreamLimits,
 }
 
 /// The threads that serve packets.

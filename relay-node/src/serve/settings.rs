@@ -9,7 +9,7 @@ use turn::{AnswerLimits, Credentials, Ledger, Limits, Nonces, PeerPolicy, Settin
 
 use crate::config::{self, Config, Listener};
 use crate::tls::{CertificateError, Certificates};
-use crate::worker::{ListenerPlan, Plan, StreamLimits};
+use crate::worker::{ListenerPlan, Plan};
 
 /// The key that nonces are made with where the configuration names none: one for the process.
 pub(super) type NonceKey = [u8; 32];
@@ -61,7 +61,6 @@ pub(super) fn settings(
 
 /// What the workers are to be.
 pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, SettingsError> {
-    let streams = config.limits.streams;
     Ok(Plan {
         workers: config.workers.count,
         pin: config.workers.pin,
@@ -69,14 +68,7 @@ pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, Set
         listeners: config.listeners.iter().map(listener).collect::<Result<_, _>>()?,
         settings,
         ledger: Arc::new(Ledger::new(config.relay.ports.clone())),
-        streams: StreamLimits {
-            connections: streams.connections,
-            connections_per_source: streams.connections_per_source,
-            handshake_deadline: streams.handshake_deadline,
-            idle_deadline: streams.idle_deadline,
-            frame_deadline: streams.frame_deadline,
-            write_buffer: streams.write_buffer,
-        },
+        streams: config.limits.streams,
     })
 }
 

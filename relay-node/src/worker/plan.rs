@@ -41,7 +41,7 @@ pub struct ListenerPlan {
 }
 
 /// Limits for TCP and TLS connections, so that none of them can hold what it does not use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
     /// Connections at a time, over all workers.
     pub connections: usize,

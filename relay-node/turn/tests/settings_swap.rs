@@ -10,7 +10,7 @@ use stun::Method;
 use stun::attribute::{
     AddressFamily, Lifetime, Nonce, RequestedAddressFamily, RequestedTransport, Software, XorRelayedAddress,
 };
-use support::{Relay, TestClient, allocated, at, credentials, peer, settings};
+use support::{Relay, TestClient, allocated, at, peer, settings};
 use turn::{AnswerLimits, Lifetimes, PeerPolicy, Quota, Realm, Settings};
 
 /// A relay with a live call, which then goes on under what `change` makes of its settings.
@@ -162,5 +162,4 @@ fn a_new_user_can_come_at_once() {
         turn::Credentials::new(&with_carol.realm, &[("carol", "christmas")], vec![]).unwrap();
     relay.turn.apply(Arc::new(with_carol));
     carol.allocate(&mut relay);
-    assert!(!credentials(&[]).is_empty());
 }

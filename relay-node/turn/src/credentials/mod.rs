@@ -118,11 +118,6 @@ impl Credentials {
         self.secrets.is_empty()
     }
 
-    /// Whether nobody can authenticate.
-    pub fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.users.is_empty()
-    }
-
     /// Who `name` is and what proves it; nobody if it is unknown or malformed.
     pub(crate) fn lookup(&self, realm: &Realm, name: Name<'_>, algorithm: Algorithm) -> Option<Candidates> {
         let username = match name {
