@@ -17,7 +17,7 @@
     reason = "a benchmark that fails should stop at once"
 )]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/daemon/support/mod.rs"]
 mod support;
 
 use std::cell::RefCell;

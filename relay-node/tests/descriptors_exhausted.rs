@@ -3,6 +3,7 @@
 //! Alone in its file: the limit is the process's.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "daemon/support/mod.rs"]
 mod support;
 
 use std::fs::{self, File};

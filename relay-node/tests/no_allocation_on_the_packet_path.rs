@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "an allocator cannot be written without")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "daemon/support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

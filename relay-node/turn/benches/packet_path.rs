@@ -10,7 +10,7 @@
     reason = "a benchmark fails by panicking"
 )]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/protocol/support/mod.rs"]
 mod support;
 
 use std::hint::black_box;

@@ -1,0 +1,34 @@
+//! The daemon on real sockets: one file for each behaviour.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody uses it from outside"
+)]
+
+mod admin_endpoints;
+mod command_line;
+mod configuration_errors;
+mod configuration_precedence;
+mod drain;
+mod hairpin;
+mod handover_between_workers;
+mod icmp_errors;
+mod logs;
+mod metrics_count_traffic;
+mod otlp_export;
+mod proxied_streams;
+mod reload;
+mod slow_readers;
+mod slow_writers;
+mod start_errors;
+mod support;
+mod tcp_relaying;
+mod tls_relaying;
+mod trial;
+mod udp_relaying;
+mod wildcard_listeners;
+mod workers_drain_and_stop;

@@ -1,0 +1,137 @@
+//! Changed files are taken without a restart, and calls go on; what cannot be used changes nothing.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use crate::support::{ALICE, Client, Daemon, Packet, UDP, identity, peer, receive, wait_until};
+use rustix::process::Signal;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+
+fn call(relay: SocketAddr, peer: SocketAddr) -> Client<UdpSocket> {
+    let mut alice = Client::udp(relay);
+    alice.allocate();
+    alice.bind(0x4000, peer);
+    alice
+}
+
+fn assert_served(alice: &mut Client<UdpSocket>, peer: &UdpSocket) {
+    alice.send_channel(0x4000, b"there");
+    let (_, relayed) = receive(peer);
+    peer.send_to(b"back", relayed).unwrap();
+    assert_eq!(alice.receive(), Packet::Channel { number: 0x4000, payload: b"back".to_vec() });
+}
+
+fn reloads(relay: &Daemon, result: &str) -> u64 {
+    relay.metric("edgerelay_configuration_reloads_total", &[&format!("result=\"{result}\"")])
+}
+
+#[test]
+fn users_come_and_go_while_calls_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users");
+    fs::write(&users, "alice:wonderland\n").unwrap();
+    let settings =
+        format!("reload_interval = '1h'\n{UDP}\ncredentials.users_file = '{}'", users.to_str().unwrap());
+    let relay = Daemon::serve_with(directory, &settings);
+    let peer = peer();
+    let mut alice = call(relay.address("udp"), peer.local_addr().unwrap());
+
+    fs::write(&users, "carol:wonderland\n").unwrap();
+    relay.signal(Signal::HUP);
+    wait_until("the change is in force", || reloads(&relay, "applied") == 1);
+    wait_until("alice is unknown", || Client::udp(relay.address("udp")).try_allocate().code() == 401);
+    assert_served(&mut alice, &peer);
+
+    // No user at all and a line that is none: the last good file stays in force.
+    fs::write(&users, "carol\n").unwrap();
+    relay.signal(Signal::HUP);
+    wait_until("the fault is counted", || reloads(&relay, "failed") == 1);
+    assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 0);
+    let said = relay.line("the last good configuration stays in force");
+    assert!(said["problem"].as_str().unwrap().contains("users_file, line 1"), "{said}");
+    assert_served(&mut alice, &peer);
+
+    fs::write(&users, "carol:wonderland\nalice:wonderland\n").unwrap();
+    relay.signal(Signal::HUP);
+    wait_until("the mend is in force", || reloads(&relay, "applied") == 2);
+    assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 1);
+    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
+    assert_served(&mut alice, &peer);
+}
+
+#[test]
+fn files_are_looked_at_without_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users");
+    fs::write(&users, "carol:wonderland\n").unwrap();
+    let settings =
+        format!("reload_interval = '1s'\n{UDP}\ncredentials.users_file = '{}'", users.to_str().unwrap());
+    let relay = Daemon::serve_with(directory, &settings);
+    assert_eq!(Client::udp(relay.address("udp")).try_allocate().code(), 401);
+    fs::write(&users, "alice:wonderland\n").unwrap();
+    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
+}
+
+#[test]
+fn what_needs_a_restart_is_told() {
+    let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
+    let path = relay.file("edgerelay.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\nrelay.ports = '40000-40009'\nlimits.user.allocations = 1")).unwrap();
+    relay.signal(Signal::HUP);
+    assert_eq!(relay.line("these changes need a restart")["settings"], "relay.ports");
+    let mut alice = Client::udp(relay.address("udp"));
+    wait_until("the limit is in force, which needs none", || reloads(&relay, "applied") == 1);
+    assert!((50_000..=59_999).contains(&alice.allocate().port()));
+    wait_until("a second allocation is refused", || {
+        Client::udp(relay.address("udp")).try_allocate().code() == 486
+    });
+}
+
+#[test]
+fn new_connections_get_the_new_certificate() {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+    let write = |(pem, secret): &(String, String)| {
+        fs::write(&certificate, pem).unwrap();
+        fs::write(&key, secret).unwrap();
+    };
+    let (old, new) = (identity(), identity());
+    write(&old);
+    let settings = format!(
+        "reload_interval = '1h'\n{ALICE}\nlisteners = [{{ transport = 'tls', address = '127.0.0.1:0', \
+         certificate = '{}', key = '{}' }}]",
+        certificate.to_str().unwrap(),
+        key.to_str().unwrap()
+    );
+    let relay = Daemon::serve_with(directory, &settings);
+    let address = relay.address("tls");
+    assert!(trusts(address, &old.0) && !trusts(address, &new.0));
+    write(&new);
+    relay.signal(Signal::HUP);
+    wait_until("the new one is shown", || trusts(address, &new.0));
+    assert!(!trusts(address, &old.0));
+}
+
+/// Whether a TLS client that trusts just this certificate gets through.
+fn trusts(relay: SocketAddr, certificate: &str) -> bool {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = std::net::TcpStream::connect(relay).unwrap();
+    socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    while client.is_handshaking() {
+        if client.complete_io(&mut socket).is_err() {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,53 @@
+//! A client that does not read costs a bounded buffer and nobody else's packets.
+
+use std::io::Write;
+
+use crate::support::{
+    Client, NodePlan, Packet, connect, is_closed, peer, receive, stream_limits, wait_until, write,
+};
+
+#[test]
+fn data_beyond_the_buffer_is_dropped_and_others_are_served() {
+    let mut limits = stream_limits();
+    limits.write_buffer = 16 * 1024;
+    let node = NodePlan::tcp().streams(limits).start();
+    let peer = peer();
+    let (mut slow, mut other) = (Client::tcp(node.address()), Client::tcp(node.address()));
+    let (slow_relayed, other_relayed) = (slow.allocate(), other.allocate());
+    slow.bind(0x4000, peer.local_addr().unwrap());
+    other.bind(0x4000, peer.local_addr().unwrap());
+
+    // Fills the client's and the relay's socket buffers, then the relay's own.
+    wait_until("packets are dropped", || {
+        for _ in 0..32 {
+            peer.send_to(&[1; 1200], slow_relayed).unwrap();
+        }
+        node.count(|stats| stats.stream_packets_dropped) > 0
+    });
+    peer.send_to(b"for the other", other_relayed).unwrap();
+    assert_eq!(other.receive(), Packet::Channel { number: 0x4000, payload: b"for the other".to_vec() });
+
+    // What was not dropped comes whole, and the connection is of use again.
+    let intact = Packet::Channel { number: 0x4000, payload: vec![1; 1200] };
+    for _ in 0..10 {
+        assert_eq!(slow.receive(), intact);
+    }
+    slow.send_channel(0x4000, b"still there");
+    assert_eq!(receive(&peer), (b"still there".to_vec(), slow_relayed));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_closes_the_connection() {
+    let mut limits = stream_limits();
+    limits.write_buffer = 16 * 1024;
+    let node = NodePlan::tcp().streams(limits).start();
+    let mut stream = connect(node.address());
+    let id = stun::TransactionId::new([3; 12]);
+    let requests = write(stun::Class::Request, stun::Method::BINDING, id, |_| Ok(())).repeat(100);
+    // Until the relay neither answers nor reads: it has closed the connection.
+    while stream.write_all(&requests).is_ok() {}
+    wait_until("it is counted", || node.count(|stats| stats.connections_stuck) == 1);
+    assert!(is_closed(&mut stream));
+    let mut other = Client::tcp(node.address());
+    assert_eq!(other.binding().code(), 0);
+}

@@ -1,0 +1,103 @@
+//! Packets through a live relay over TLS: key exchange, ALPN (RFC 7443), and new certificates.
+
+use std::fs;
+use std::io::Write;
+
+use crate::support::{
+    Client, NodePlan, Packet, TlsClient, connect, identity, is_closed, peer, receive, wait_until,
+};
+use edgerelay::tls::{CertificateError, Certificates};
+use rustls::NamedGroup;
+
+#[test]
+fn channel_data_goes_to_the_peer_and_back() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let (mut client, peer) = (TlsClient::tls(node.address(), &certificate, &[]).unwrap(), peer());
+    let relayed = client.allocate();
+    client.bind(0x4000, peer.local_addr().unwrap());
+    for payload in [&b"hello"[..], b"", &[7; 1201], &[8; 60_000]] {
+        client.send_channel(0x4000, payload);
+        assert_eq!(receive(&peer), (payload.to_vec(), relayed));
+        peer.send_to(payload, relayed).unwrap();
+        assert_eq!(client.receive(), Packet::Channel { number: 0x4000, payload: payload.to_vec() });
+    }
+}
+
+#[test]
+fn the_key_exchange_is_post_quantum() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let client = TlsClient::tls(node.address(), &certificate, &[]).unwrap();
+    let group = client.session().negotiated_key_exchange_group().unwrap();
+    assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+}
+
+#[test]
+fn alpn_is_chosen_left_out_or_refused() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+
+    let chosen = TlsClient::tls(node.address(), &certificate, &["h2", "stun.turn"]).unwrap();
+    assert_eq!(chosen.session().alpn_protocol(), Some(&b"stun.turn"[..]));
+
+    let mut without = TlsClient::tls(node.address(), &certificate, &[]).unwrap();
+    assert_eq!(without.session().alpn_protocol(), None);
+    assert_eq!(without.binding().code(), 0);
+
+    let refused = TlsClient::tls(node.address(), &certificate, &["h2"]).err().unwrap();
+    assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+}
+
+#[test]
+fn what_is_no_tls_closes_the_connection() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let mut stream = connect(node.address());
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(is_closed(&mut stream));
+    wait_until("it is counted", || node.count(|stats| stats.connections_invalid) == 1);
+}
+
+#[test]
+fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let put = |certificate: &str, key: &str| {
+        fs::write(&certificate_file, certificate).unwrap();
+        fs::write(&key_file, key).unwrap();
+    };
+    let (first, first_key) = identity();
+    put(&first, &first_key);
+    let certificates = Certificates::from_files(certificate_file.clone(), key_file.clone()).unwrap();
+    let node = NodePlan::tls(certificates.clone()).start();
+    let mut old = TlsClient::tls(node.address(), &first, &[]).unwrap();
+    assert!(!certificates.reload().unwrap(), "nothing has changed");
+
+    let (second, second_key) = identity();
+    put(&second, &second_key);
+    assert!(certificates.reload().unwrap());
+    assert_eq!(old.binding().code(), 0, "the old connection lives on");
+    let mut new = TlsClient::tls(node.address(), &second, &[]).unwrap();
+    assert_eq!(new.binding().code(), 0);
+    assert!(TlsClient::tls(node.address(), &first, &[]).is_err(), "the old certificate is gone");
+
+    put(&second, &first_key);
+    let refused = certificates.reload().unwrap_err();
+    assert!(matches!(refused, CertificateError::Refused { .. }), "{refused}");
+    put("nothing", &second_key);
+    let refused = certificates.reload().unwrap_err();
+    assert!(refused.to_string().contains("tls.crt"), "{refused}");
+    assert!(TlsClient::tls(node.address(), &second, &[]).is_ok(), "the last good one stays");
+}
+
+#[test]
+fn an_ended_connection_ends_its_allocation() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let mut client: TlsClient = Client::tls(node.address(), &certificate, &[]).unwrap();
+    client.allocate();
+    wait_until("there is an allocation", || node.workers.allocations() == 1);
+    drop(client);
+    wait_until("the allocation is gone", || node.workers.allocations() == 0);
+}

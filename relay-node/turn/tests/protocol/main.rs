@@ -1,0 +1,41 @@
+//! The core without sockets: one file for each behaviour.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody uses it from outside"
+)]
+
+mod allocate;
+mod answer_budget;
+mod attributes_after_integrity;
+mod authentication;
+mod bandwidth;
+mod bid_down;
+mod binding;
+mod channel_bind;
+mod channel_data;
+mod client_gone;
+mod create_permission;
+mod data_indication;
+mod draining;
+mod fingerprint;
+mod hairpin;
+mod icmp;
+mod no_allocation;
+mod peer_policy;
+mod peer_without_permission;
+mod reference_model;
+mod refresh;
+mod reservation;
+mod rest_credentials;
+mod send_indication;
+mod settings_swap;
+mod support;
+mod two_workers;
+mod unknown_attributes;
+mod userhash;
+mod wrong_credentials;
