@@ -69,7 +69,13 @@ impl Workers {
 
     /// Whether every worker runs.
     pub fn alive(&self) -> bool {
-        !self.threads.iter().any(JoinHandle::is_finished)
+        self.dead_worker().is_none()
+    }
+
+    /// The first worker whose thread has ended, by panic or otherwise: nobody serves its clients any
+    /// more. After [`Self::stop`] that is as it should be.
+    pub fn dead_worker(&self) -> Option<usize> {
+        self.threads.iter().position(JoinHandle::is_finished)
     }
 
     /// Waits until every worker has ended, after [`Self::stop`].
@@ -96,5 +102,36 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.stop();
         self.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_panicked_or_ended_is_seen_and_named() {
+        for end in [|| panic!("a worker's bug"), || {}] as [fn(); 2] {
+            // The first two wait as long as the barrier is not full.
+            let barrier = Arc::new(std::sync::Barrier::new(3));
+            let living = || {
+                let barrier = Arc::clone(&barrier);
+                thread::spawn(move || drop(barrier.wait()))
+            };
+            let workers = Workers {
+                bound: Vec::new(),
+                mailboxes: Vec::new(),
+                counters: Vec::new(),
+                events: Vec::new(),
+                threads: vec![living(), living(), thread::spawn(end)],
+            };
+            while workers.alive() {
+                thread::yield_now();
+            }
+            assert_eq!(workers.dead_worker(), Some(2));
+            barrier.wait();
+        }
     }
 }
