@@ -1,5 +1,6 @@
 //! A worker's UDP sockets: what comes in and what goes out in a round.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::AsFd;
@@ -16,8 +17,8 @@ use super::relays::Relays;
 
 /// Datagrams in hand at a time. Enough that those from many relay sockets leave together.
 const SLOTS: usize = 128;
-/// Datagrams from one socket in a row; then it is the next one's turn.
-const BURST: usize = 64;
+/// Datagrams from one socket in a row, at most; then it is the next one's turn.
+pub(super) const BURST: usize = 64;
 
 // The core writes around payloads in place.
 const _: () = assert!(PacketMemory::HEADROOM >= HEADROOM && TAILROOM <= 8);
@@ -47,6 +48,35 @@ impl Listener {
     }
 }
 
+/// What one turn took from a socket.
+pub(super) struct Received {
+    /// Where the datagrams are.
+    pub(super) slots: Range<usize>,
+    /// Whether more may wait.
+    pub(super) more: bool,
+}
+
+impl Received {
+    fn new(result: io::Result<Range<usize>>, asked: usize, stats: &mut SocketStats) -> Self {
+        let (slots, more) = match result {
+            Ok(slots) => {
+                let full = slots.len() == asked;
+                (slots, full)
+            }
+            // A pending ICMP error took the place of the datagrams behind it.
+            Err(error) => (0..0, error.kind() != io::ErrorKind::WouldBlock),
+        };
+        stats.receive_calls += 1;
+        stats.datagrams_received += slots.len() as u64;
+        Self { slots, more }
+    }
+
+    /// What the turn has cost, in datagrams: a call that brought none is not for nothing.
+    pub(super) fn work(&self) -> usize {
+        self.slots.len().max(1)
+    }
+}
+
 /// UDP listeners and relays with the datagrams that go through them.
 ///
 /// A received datagram stays in its slot until the end of the round, and what is sent on points into
@@ -70,41 +100,33 @@ impl Datagrams {
         }
     }
 
-    /// Receives from a listener; the slots that its datagrams are in.
-    pub(super) fn receive_from_clients(&mut self, listener: usize, stats: &mut SocketStats) -> Range<usize> {
+    /// Receives from a listener, at most [`BURST`] datagrams.
+    pub(super) fn receive_from_clients(
+        &mut self,
+        listener: usize,
+        stats: &mut SocketStats,
+    ) -> Option<Received> {
         self.make_room(stats);
-        let Some(Some(listener)) = self.listeners.get(listener) else { return 0..0 };
-        // An error is an earlier answer's ICMP error: it is gone now, and what waits is told again.
+        let listener = self.listeners.get(listener)?.as_ref()?;
         let slots = if listener.is_wildcard() {
             self.received.receive_with_destination(&listener.socket, BURST)
         } else {
             self.received.receive(&listener.socket, BURST)
-        }
-        .unwrap_or(0..0);
-        stats.receive_calls += 1;
-        stats.datagrams_received += slots.len() as u64;
-        slots
+        };
+        Some(Received::new(slots, BURST, stats))
     }
 
-    /// Receives from a relay's peers; the relay, the slots, and whether more may wait.
+    /// Receives from a relay's peers, at most `burst` datagrams (which is at most [`BURST`]).
     pub(super) fn receive_from_peers(
         &mut self,
         index: usize,
+        burst: usize,
         stats: &mut SocketStats,
-    ) -> Option<(RelayId, Range<usize>, bool)> {
+    ) -> Option<(RelayId, Received)> {
         self.make_room(stats);
         let (relay, socket) = self.relays.get(index)?;
-        let (slots, more) = match self.received.receive(socket, BURST) {
-            Ok(slots) => {
-                let full = slots.len() == BURST;
-                (slots, full)
-            }
-            // A pending ICMP error took the place of the datagrams behind it.
-            Err(error) => (0..0, error.kind() != std::io::ErrorKind::WouldBlock),
-        };
-        stats.receive_calls += 1;
-        stats.datagrams_received += slots.len() as u64;
-        Some((relay, slots, more))
+        let slots = self.received.receive(socket, burst);
+        Some((relay, Received::new(slots, burst, stats)))
     }
 
     fn make_room(&mut self, stats: &mut SocketStats) {

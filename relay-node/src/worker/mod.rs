@@ -6,10 +6,14 @@
 //! hands each packet to its [`turn::Turn`], and sends what comes of it at the end of the round
 //! (`run.rs`). Datagrams pass through `datagrams.rs`, streams through `stream/`.
 //!
+//! A round takes a bounded number of packets from each side. A socket that has more waits for the next
+//! one in a [`backlog`], so that nobody's flood takes another's turn.
+//!
 //! On a packet's way there is no lock, no allocation and no log. A UDP client belongs to the worker
 //! that a hash of its address names; a datagram that the kernel gave to another worker is handed to
 //! that one through its mailbox.
 
+mod backlog;
 mod clock;
 mod counters;
 mod datagrams;

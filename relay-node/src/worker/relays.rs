@@ -26,8 +26,7 @@ impl Relays {
         poller: &Poller,
     ) -> Result<(), OpenError> {
         let socket = udp::relay(local).map_err(|error| reason(&error))?;
-        // An edge tells everything: a receive goes on until the socket is empty, in this round or,
-        // where the budget ends before, in the next ones.
+        // Told once: it waits for its turns in the backlog from then on, until it is empty.
         poller
             .add(&socket, Token::Relay(relay.index()).pack(), Interest::ReadEdge)
             .map_err(|error| reason(&error))?;

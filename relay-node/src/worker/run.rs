@@ -1,6 +1,8 @@
 //! A worker's life: wait, take what came, hand it to the core, do what the core says.
+//!
+//! A round is bounded on each side, so that whoever is flooded delays the others by a round at most:
+//! so many datagrams from clients, from peers, from other workers, so many ICMP errors.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use std::net::SocketAddr;
@@ -15,9 +17,10 @@ use crate::net::icmp;
 use crate::net::poll::{self, Poller, Ready};
 use crate::net::steering::Steering;
 
+use super::backlog::Backlog;
 use super::clock;
 use super::counters::{Counters, SocketStats};
-use super::datagrams::Datagrams;
+use super::datagrams::{BURST, Datagrams};
 use super::mailbox::{Command, Mailbox};
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
@@ -25,8 +28,33 @@ use super::workers::Events;
 
 /// Events taken from epoll at a time.
 const EVENTS: usize = 512;
-/// ICMP errors taken from one relay in a row.
+/// Datagrams from clients in a round, and from peers: some, but not many, times what one socket gives.
+const FROM_CLIENTS: usize = 4 * BURST;
+const FROM_PEERS: usize = 4 * BURST;
+/// Datagrams from one relay in a row where many wait: so each has its turn again soon.
+const SHORT_BURST: usize = BURST / 4;
+/// ICMP errors in a round, and from one relay in a row. Each is a system call.
+const ICMP_ERRORS: usize = 64;
 const ICMP_BURST: usize = 16;
+/// Datagrams from other workers in a round.
+const PARCELS: usize = 4 * BURST;
+
+/// Sockets in which something waits for its turn.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Listeners with datagrams, by place in the plan.
+    listeners: Backlog,
+    /// Relays with datagrams, by index.
+    relays: Backlog,
+    /// Relays with ICMP errors, by index.
+    errors: Backlog,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.listeners.is_empty() && self.relays.is_empty() && self.errors.is_empty()
+    }
+}
 
 /// One thread's relay. It shares nothing with the others but mailboxes and the ledger.
 pub(super) struct Worker {
@@ -54,8 +82,8 @@ pub(super) struct Worker {
     pub(super) counters: Arc<Counters>,
     /// What happened to its allocations, for others to log.
     pub(super) events: Arc<Events>,
-    /// Relays whose sockets were not emptied, by index.
-    pub(super) unfinished: VecDeque<usize>,
+    /// What it has been told of and has not emptied yet.
+    pub(super) waiting: Waiting,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
 }
@@ -73,18 +101,14 @@ impl Worker {
                 return;
             }
             now = clock::now();
-            let unfinished = self.unfinished.len();
             for place in 0..events.len() {
                 if let Some(ready) = events.get(place) {
                     self.take(ready, now);
                 }
             }
-            for _ in 0..unfinished {
-                if let Some(relay) = self.unfinished.pop_front() {
-                    self.take_icmp_errors(relay, now);
-                    self.take_from_peers(relay, now);
-                }
-            }
+            self.serve_clients(now);
+            self.serve_errors(now);
+            self.serve_peers(now);
             if self.turn.next_timeout().is_some_and(|due| due <= now.monotonic) {
                 self.turn.timeout(now);
                 self.follow_outputs(now);
@@ -96,7 +120,7 @@ impl Worker {
 
     /// How long nothing has to be done unless something comes.
     fn timeout(&self, now: Now) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
+        if !self.waiting.is_empty() {
             return Some(Duration::ZERO);
         }
         let due = self.turn.next_timeout().into_iter().chain(self.streams.next_deadline()).min();
@@ -105,12 +129,12 @@ impl Worker {
 
     fn take(&mut self, ready: Ready, now: Now) {
         match Token::unpack(ready.token) {
-            Some(Token::Listener(listener)) => self.take_from_clients(listener, now),
+            Some(Token::Listener(listener)) => self.waiting.listeners.add(listener),
             Some(Token::Relay(relay)) => {
                 if ready.error {
-                    self.take_icmp_errors(relay, now);
+                    self.waiting.errors.add(relay);
                 }
-                self.take_from_peers(relay, now);
+                self.waiting.relays.add(relay);
             }
             Some(Token::Mailbox) => self.open_mailbox(now),
             Some(Token::Acceptor(listener)) => {
@@ -121,9 +145,44 @@ impl Worker {
         }
     }
 
-    fn take_from_clients(&mut self, listener: usize, now: Now) {
-        let slots = self.datagrams.receive_from_clients(listener, &mut self.stats);
-        for slot in slots {
+    /// Gives listeners their turns.
+    fn serve_clients(&mut self, now: Now) {
+        let mut work = 0;
+        while work < FROM_CLIENTS
+            && let Some(listener) = self.waiting.listeners.next()
+        {
+            work += self.take_from_clients(listener, now);
+        }
+    }
+
+    /// Gives relays with ICMP errors their turns.
+    fn serve_errors(&mut self, now: Now) {
+        let mut work = 0;
+        while work < ICMP_ERRORS
+            && let Some(relay) = self.waiting.errors.next()
+        {
+            work += self.take_icmp_errors(relay, now);
+        }
+    }
+
+    /// Gives relays their turns, the shorter the more of them wait.
+    fn serve_peers(&mut self, now: Now) {
+        let burst = (FROM_PEERS / self.waiting.relays.len().max(1)).clamp(SHORT_BURST, BURST);
+        let mut work = 0;
+        while work < FROM_PEERS
+            && let Some(relay) = self.waiting.relays.next()
+        {
+            work += self.take_from_peers(relay, burst, now);
+        }
+    }
+
+    fn take_from_clients(&mut self, listener: usize, now: Now) -> usize {
+        let Some(received) = self.datagrams.receive_from_clients(listener, &mut self.stats) else { return 1 };
+        let work = received.work();
+        if received.more {
+            self.waiting.listeners.add(listener);
+        }
+        for slot in received.slots {
             let Some((client, server)) = self.datagrams.addresses(listener, slot) else { continue };
             let (buffer, payload) = self.datagrams.slot_mut(slot);
             let offset = payload.start;
@@ -147,15 +206,17 @@ impl Worker {
             }
             self.follow_outputs(now);
         }
+        work
     }
 
-    fn take_from_peers(&mut self, relay: usize, now: Now) {
-        let received = self.datagrams.receive_from_peers(relay, &mut self.stats);
-        let Some((id, slots, more)) = received else { return };
-        if more {
-            self.unfinished.push_back(relay);
+    fn take_from_peers(&mut self, relay: usize, burst: usize, now: Now) -> usize {
+        let received = self.datagrams.receive_from_peers(relay, burst, &mut self.stats);
+        let Some((id, received)) = received else { return 1 };
+        let work = received.work();
+        if received.more {
+            self.waiting.relays.add(relay);
         }
-        for slot in slots {
+        for slot in received.slots {
             let Some(peer) = self.datagrams.peer(slot) else { continue };
             let (buffer, payload) = self.datagrams.slot_mut(slot);
             let forward = self.turn.peer_packet(now, id, peer, buffer, Span::from(payload));
@@ -164,6 +225,7 @@ impl Worker {
             }
             self.follow_outputs(now);
         }
+        work
     }
 
     fn send_from_slot(&mut self, slot: usize, span: Span, client: &Client) {
@@ -180,21 +242,22 @@ impl Worker {
         }
     }
 
-    fn take_icmp_errors(&mut self, relay: usize, now: Now) {
-        for _ in 0..ICMP_BURST {
-            let Some((id, socket)) = self.datagrams.relays.get(relay) else { return };
-            let Some(report) = icmp::next_error(socket) else { return };
+    fn take_icmp_errors(&mut self, relay: usize, now: Now) -> usize {
+        for taken in 0..ICMP_BURST {
+            let Some((id, socket)) = self.datagrams.relays.get(relay) else { return taken + 1 };
+            let Some(report) = icmp::next_error(socket) else { return taken + 1 };
             let Some(report) = report else { continue };
             self.stats.icmp_errors += 1;
             let error = IcmpError { kind: report.kind, code: report.code, data: report.mtu.to_be_bytes() };
             self.turn.peer_icmp(now, id, PeerAddr::new(report.peer), error);
             self.follow_outputs(now);
         }
-        self.unfinished.push_back(relay);
+        self.waiting.errors.add(relay);
+        ICMP_BURST
     }
 
     fn open_mailbox(&mut self, now: Now) {
-        let parcels = self.mailbox.open();
+        self.mailbox.open();
         while let Some(command) = self.mailbox.next_command() {
             match command {
                 Command::Apply(settings) => self.turn.apply(settings),
@@ -206,12 +269,13 @@ impl Worker {
             }
             self.follow_outputs(now);
         }
-        for _ in 0..parcels {
-            let Some(parcel) = self.mailbox.next_parcel() else { break };
+        for _ in 0..PARCELS {
+            let Some(parcel) = self.mailbox.next_parcel() else { return };
             let client = udp_client(parcel.listener, parcel.client, parcel.server);
             self.take_packet(&client, &parcel.bytes, now);
             self.mailbox.recycle(parcel);
         }
+        self.mailbox.ring();
     }
 
     /// Takes a client's packet that is in no slot.

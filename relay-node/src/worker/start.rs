@@ -18,7 +18,7 @@ use super::counters::SocketStats;
 use super::datagrams::{Datagrams, Listener};
 use super::mailbox::Mailbox;
 use super::plan::{ListenerPlan, Plan};
-use super::run::Worker;
+use super::run::{Waiting, Worker};
 use super::stream::{Admission, SCRATCH, StreamListener, Streams};
 use super::token::Token;
 use super::workers::{BoundListener, Events, Workers};
@@ -101,7 +101,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             stats: SocketStats::default(),
             counters: Arc::clone(counters),
             events: Arc::clone(events),
-            unfinished: std::collections::VecDeque::new(),
+            waiting: Waiting::default(),
             stopped: false,
         };
         // More workers than cores share them.
@@ -130,7 +130,7 @@ impl WorkerSockets {
     fn register(&self, poller: &Poller) -> io::Result<()> {
         for (index, listener) in self.datagrams.iter().enumerate() {
             if let Some(listener) = listener {
-                poller.add(listener.socket(), Token::Listener(index).pack(), Interest::Read)?;
+                poller.add(listener.socket(), Token::Listener(index).pack(), Interest::ReadEdge)?;
             }
         }
         for (index, listener) in self.streams.iter().enumerate() {

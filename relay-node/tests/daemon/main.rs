@@ -14,6 +14,7 @@ mod command_line;
 mod configuration_errors;
 mod configuration_precedence;
 mod drain;
+mod fair_rounds;
 mod hairpin;
 mod handover_between_workers;
 mod icmp_errors;

@@ -120,6 +120,19 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Halts it until SIGCONT: what comes in the meantime waits in the kernel.
+    pub fn halt(&self) {
+        self.signal(Signal::STOP);
+        let is_halted = |task: &Path| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        };
+        wait_until("the relay is halted", || {
+            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            tasks.all(|task| is_halted(&task.unwrap().path()))
+        });
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
