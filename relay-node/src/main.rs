@@ -10,7 +10,7 @@ use edgerelay::ice_servers::IceServers;
 use edgerelay::serve::{self, ServeError};
 use edgerelay::{dev, trial};
 
-/// The configuration has to be mended first; also what clap ends with for wrong flags.
+/// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {

@@ -194,8 +194,8 @@ fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize 
         None => host.cores,
         Some(count @ 1..=MOST_WORKERS) => count,
         Some(count) => {
-            let mend = format!("Write 1 to {MOST_WORKERS}, or leave it out for one for each core");
-            problems.add("workers.count", count, "this is no number of threads to serve with", mend);
+            let fix = format!("Write 1 to {MOST_WORKERS}, or leave it out for one for each core");
+            problems.add("workers.count", count, "this is no number of threads to serve with", fix);
             host.cores
         }
     }

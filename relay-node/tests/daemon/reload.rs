@@ -54,7 +54,7 @@ fn users_come_and_go_while_calls_go_on() {
 
     fs::write(&users, "carol:wonderland\nalice:wonderland\n").unwrap();
     relay.signal(Signal::HUP);
-    wait_until("the mend is in force", || reloads(&relay, "applied") == 2);
+    wait_until("the fix is in force", || reloads(&relay, "applied") == 2);
     assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 1);
     wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
     assert_served(&mut alice, &peer);
