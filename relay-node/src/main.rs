@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::check(&arguments.layers(environment)?, &Host::detect())
+    Config::check(&arguments.layers(environment)?, &Host::detect()?)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
