@@ -231,15 +231,15 @@ fn entry((name, text): (&str, &str)) -> (String, Value) {
 
 /// Reads `path=value`. What is refused is not repeated: it may be a secret.
 fn setting(text: &str) -> Result<(&str, Value), Problem> {
-    let refused = |field: &str, fault: &str, mend: &str| Problem {
+    let refused = |field: &str, fault: &str, fix: &str| Problem {
         field: field.to_owned(),
         value: None,
         fault: fault.to_owned(),
-        mend: mend.to_owned(),
+        fix: fix.to_owned(),
     };
     let Some((path, value)) = text.split_once('=') else {
-        let mend = "Write the setting's name, = and its value, such as limits.user.allocations=5";
-        return Err(refused("--set", "there is no = in it", mend));
+        let fix = "Write the setting's name, = and its value, such as limits.user.allocations=5";
+        return Err(refused("--set", "there is no = in it", fix));
     };
     if config::is_secret(path) && !FILES_OF_SECRETS.contains(&path) {
         let fault = "this can hold a secret, and every user of the machine sees the arguments";

@@ -10,7 +10,7 @@ use edgerelay::ice_servers::IceServers;
 use edgerelay::serve::{self, ServeError};
 use edgerelay::{dev, trial};
 
-/// The configuration has to be mended first; also what clap ends with for wrong flags.
+/// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::check(&arguments.layers(environment)?, &Host::detect())
+    Config::check(&arguments.layers(environment)?, &Host::detect()?)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]

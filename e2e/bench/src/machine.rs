@@ -14,7 +14,7 @@ pub enum BuildError {
     #[error("cannot run cargo to build the relay ({0}): give a binary with --edgerelay")]
     Cargo(#[from] io::Error),
     /// It failed.
-    #[error("`cargo build --release -p edgerelay` failed: mend it, or give a binary with --edgerelay")]
+    #[error("`cargo build --release -p edgerelay` failed: fix it, or give a binary with --edgerelay")]
     Failed,
 }
 

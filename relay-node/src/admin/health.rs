@@ -31,9 +31,9 @@ impl Health {
         Self { workers: Arc::downgrade(workers), draining: AtomicBool::new(false) }
     }
 
-    /// Notes that new allocations are refused from now on.
-    pub fn set_draining(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Notes whether new allocations are refused from now on.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
     }
 
     /// Whether new allocations are refused.

@@ -2,19 +2,26 @@
 
 mod health;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use prometheus::{Registry, TextEncoder};
 use serde::Serialize;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 pub use health::{Health, Readiness};
 
@@ -27,6 +34,15 @@ pub struct AdminError {
     /// What the system says.
     pub source: io::Error,
 }
+
+/// Connections at a time; one more ends the oldest, so that who holds connections keeps nobody out.
+const CONNECTIONS: usize = 64;
+/// From accept to the last byte of the answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Bytes that the head of a request may have.
+const REQUEST: usize = 8 * 1024;
+/// How long to wait when a connection cannot be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -56,9 +72,31 @@ pub async fn serve(listener: TcpListener, health: Arc<Health>, registry: Registr
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Rooms { health, registry });
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "the admin server ended");
+    let mut connections = VecDeque::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Too few files or too little memory, which does not pass at once.
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        connections.retain(|connection: &JoinHandle<()>| !connection.is_finished());
+        if connections.len() == CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
+        connections.push_back(tokio::spawn(answer(stream, router.clone())));
     }
+}
+
+/// Answers one request.
+async fn answer(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(REQUEST)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that is too slow or sends no HTTP is its own affair.
+    let _ = timeout(DEADLINE, connection).await;
 }
 
 async fn live(State(rooms): State<Rooms>) -> (StatusCode, &'static str) {

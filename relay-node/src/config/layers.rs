@@ -27,7 +27,7 @@ impl Layers {
             field: "--config".into(),
             value: Some(path.display().to_string()),
             fault: format!("the file cannot be read ({error})"),
-            mend: "Name a file that exists and that this user may read".into(),
+            fix: "Name a file that exists and that this user may read".into(),
         })?;
         Self::from_text(&text).map_err(|mut problem| {
             problem.field = format!("{} {}", path.display(), problem.field);
@@ -42,7 +42,7 @@ impl Layers {
             // The parser can quote the line, which may hold a secret: only its message is passed on.
             value: None,
             fault: format!("this is not TOML ({})", error.message().replace('\n', ", ")),
-            mend: "See edgerelay.example.toml for how settings are written".into(),
+            fix: "See edgerelay.example.toml for how settings are written".into(),
         })?;
         Ok(Self { table, origins: BTreeMap::new() })
     }
@@ -97,7 +97,7 @@ impl Layers {
                 field: format!("{path}{origin}"),
                 value: None,
                 fault,
-                mend: "See edgerelay.example.toml for the settings and how they are written".into(),
+                fix: "See edgerelay.example.toml for the settings and how they are written".into(),
             }
             .into()
         })

@@ -112,20 +112,30 @@ impl Config {
         }
     }
 
-    /// The settings that differ in `new` and cannot change while the relay runs.
-    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
-        [
-            ("reload_interval", self.reload_interval != new.reload_interval),
-            ("listeners", self.listeners != new.listeners),
-            ("relay.ports", self.relay.ports != new.relay.ports),
-            ("limits.streams", self.limits.streams != new.limits.streams),
-            ("workers", self.workers != new.workers),
-            ("admin", self.admin != new.admin),
-            ("telemetry", self.telemetry != new.telemetry),
-        ]
-        .into_iter()
-        .filter_map(|(name, differs)| differs.then_some(name))
-        .collect()
+    /// This configuration as a relay takes it that was started with `started`, and the settings that
+    /// wait for a restart: they stay as they were.
+    pub fn taken_while_running(mut self, started: &Self) -> (Self, Vec<&'static str>) {
+        let mut waiting = Vec::new();
+        let waits = &mut waiting;
+        keep(waits, "reload_interval", &mut self.reload_interval, &started.reload_interval);
+        keep(waits, "listeners", &mut self.listeners, &started.listeners);
+        // Those that live are bound to them.
+        keep(waits, "relay.addresses", &mut self.relay.addresses, &started.relay.addresses);
+        keep(waits, "relay.ports", &mut self.relay.ports, &started.relay.ports);
+        keep(waits, "limits.streams", &mut self.limits.streams, &started.limits.streams);
+        keep(waits, "workers", &mut self.workers, &started.workers);
+        keep(waits, "admin", &mut self.admin, &started.admin);
+        keep(waits, "telemetry", &mut self.telemetry, &started.telemetry);
+        self.peers.add_own(peers::reached_by(&self.listeners, &self.relay));
+        (self, waiting)
+    }
+}
+
+/// Keeps a setting as it was, and notes if it was to become another.
+fn keep<T: Clone + PartialEq>(waiting: &mut Vec<&'static str>, name: &'static str, new: &mut T, old: &T) {
+    if new != old {
+        waiting.push(name);
+        new.clone_from(old);
     }
 }
 
@@ -149,8 +159,10 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
     let relay = relay::check(problems, &document.relay, host, &listeners);
     let credentials = credentials::check(problems, &document.credentials);
     let nonce = credentials::check_nonce(problems, &document.nonce);
-    let own = relay.as_ref().map_or_else(Vec::new, |relay| peers::own_addresses(host, &listeners, relay));
-    let peers = peers::check(problems, &document.peers, own);
+    let mut peers = peers::check(problems, &document.peers, host);
+    if let Some(relay) = &relay {
+        peers.add_own(peers::reached_by(&listeners, relay));
+    }
     let user = limit::check_quota(problems, "user", &document.limits.user);
     let total = limit::check_quota(problems, "total", &document.limits.total);
     let answers = limit::check_answers(problems, &document.limits.answers);
@@ -194,8 +206,8 @@ fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize 
         None => host.cores,
         Some(count @ 1..=MOST_WORKERS) => count,
         Some(count) => {
-            let mend = format!("Write 1 to {MOST_WORKERS}, or leave it out for one for each core");
-            problems.add("workers.count", count, "this is no number of threads to serve with", mend);
+            let fix = format!("Write 1 to {MOST_WORKERS}, or leave it out for one for each core");
+            problems.add("workers.count", count, "this is no number of threads to serve with", fix);
             host.cores
         }
     }

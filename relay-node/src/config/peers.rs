@@ -22,28 +22,32 @@ pub struct Peers {
     pub own: Vec<IpAddr>,
 }
 
-pub(super) fn check(problems: &mut Problems, section: &PeersSection, own: Vec<IpAddr>) -> Peers {
+pub(super) fn check(problems: &mut Problems, section: &PeersSection, host: &Host) -> Peers {
     let mut networks = |name: &str, texts: &[String]| {
         let checked = texts.iter().enumerate();
         checked
             .filter_map(|(index, text)| value::network(problems, &format!("peers.{name}[{index}]"), text))
             .collect()
     };
-    Peers { allow: networks("allow", &section.allow), deny: networks("deny", &section.deny), own }
+    let (allow, deny) = (networks("allow", &section.allow), networks("deny", &section.deny));
+    let mut peers = Peers { allow, deny, own: Vec::new() };
+    peers.add_own(host.addresses.iter().copied());
+    peers
 }
 
-/// What reaches this machine, whatever the interface: its services must not be reached by relaying.
-pub(super) fn own_addresses(host: &Host, listeners: &[Listener], relay: &Relay) -> Vec<IpAddr> {
+/// What others reach listeners and relayed addresses by: services of the machine must not be reached by
+/// relaying there.
+pub(super) fn reached_by(listeners: &[Listener], relay: &Relay) -> impl Iterator<Item = IpAddr> {
     let advertised = listeners.iter().filter_map(|listener| listener.advertised).map(|address| address.ip());
     let relayed = [relay.addresses.v4, relay.addresses.v6].into_iter().flatten();
-    let mut own: Vec<_> = host
-        .addresses
-        .iter()
-        .copied()
-        .chain(advertised)
-        .chain(relayed.flat_map(|address| [address.bind, address.advertised]))
-        .collect();
-    own.sort_unstable();
-    own.dedup();
-    own
+    advertised.chain(relayed.flat_map(|address| [address.bind, address.advertised]))
+}
+
+impl Peers {
+    /// Notes more of the machine's own addresses.
+    pub(super) fn add_own(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        self.own.extend(addresses);
+        self.own.sort_unstable();
+        self.own.dedup();
+    }
 }

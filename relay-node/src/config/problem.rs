@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, in sentences for the person who mends it.
+//! What is wrong with a configuration, in sentences for the person who fixes it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ pub struct Problem {
     /// Why that will not do.
     pub fault: String,
     /// What would.
-    pub mend: String,
+    pub fix: String,
 }
 
 impl fmt::Display for Problem {
@@ -23,7 +23,7 @@ impl fmt::Display for Problem {
             // Debug quotes it and escapes control characters.
             write!(f, " = {value:?}")?;
         }
-        write!(f, ": {}. {}.", self.fault, self.mend)
+        write!(f, ": {}. {}.", self.fault, self.fix)
     }
 }
 
@@ -38,9 +38,9 @@ impl Problems {
         field: impl Into<String>,
         value: impl fmt::Display,
         fault: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) {
-        self.push(field.into(), Some(value.to_string()), fault.into(), mend.into());
+        self.push(field.into(), Some(value.to_string()), fault.into(), fix.into());
     }
 
     /// Notes a problem with a value that is secret, or that is not there.
@@ -48,9 +48,9 @@ impl Problems {
         &mut self,
         field: impl Into<String>,
         fault: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) {
-        self.push(field.into(), None, fault.into(), mend.into());
+        self.push(field.into(), None, fault.into(), fix.into());
     }
 
     /// The problems, in the order of the configuration.
@@ -63,8 +63,8 @@ impl Problems {
         self.0.is_empty()
     }
 
-    fn push(&mut self, field: String, value: Option<String>, fault: String, mend: String) {
-        self.0.push(Problem { field, value, fault, mend });
+    fn push(&mut self, field: String, value: Option<String>, fault: String, fix: String) {
+        self.0.push(Problem { field, value, fault, fix });
     }
 }
 

@@ -49,8 +49,8 @@ fn ports(problems: &mut Problems, text: &str) -> Option<RangeInclusive<u16>> {
     });
     match parsed {
         Some((first, last)) if first > last => {
-            let mend = format!("Write the lower port first: \"{last}-{first}\"");
-            problems.add("relay.ports", text, "the range runs backwards", mend);
+            let fix = format!("Write the lower port first: \"{last}-{first}\"");
+            problems.add("relay.ports", text, "the range runs backwards", fix);
         }
         Some((0, _)) => {
             problems.add("relay.ports", text, "port 0 cannot be used", "Begin at port 1024 or above");

@@ -37,8 +37,8 @@ pub(super) fn check(problems: &mut Problems, section: &TelemetrySection) -> Opti
         let uri =
             uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
         if uri.is_none() {
-            let mend = "Write one such as \"http://127.0.0.1:4317\"";
-            problems.add("telemetry.otlp_endpoint", text, "this is no http or https URL", mend);
+            let fix = "Write one such as \"http://127.0.0.1:4317\"";
+            problems.add("telemetry.otlp_endpoint", text, "this is no http or https URL", fix);
         }
         uri
     });

@@ -71,7 +71,7 @@ pub fn run(arguments: &DevArgs) -> Result<(), DevError> {
     let layers = layers(arguments, identity.path(), &secret);
     let key = Secret::new(secret.as_bytes())?;
 
-    let load = || Config::check(&layers, &Host::detect());
+    let load = || Config::check(&layers, &Host::detect()?);
     let announce = |started: &Started<'_>| {
         let urls: Vec<_> = started
             .listeners

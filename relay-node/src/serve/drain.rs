@@ -1,53 +1,65 @@
-//! The end of a relay that has calls: it takes no new ones and waits for those that there are.
+//! A relay that is to end and has calls: it takes no new ones and waits for those that there are. Until
+//! it has ended, that can be taken back.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, interval, sleep_until};
+use std::time::{Duration, Instant};
 
 use crate::admin::Health;
-use crate::telemetry::Allocations;
 use crate::worker::Workers;
 
-use super::{EndSignals, ROUND};
+/// Whether the relay drains. Readiness goes on telling that packets are served, since load balancers
+/// cut off the clients of a relay that is not ready.
+pub(super) struct Drain<'a> {
+    workers: &'a Workers,
+    health: &'a Health,
+    since: Option<Instant>,
+}
 
-/// Refuses new allocations and waits until none is left, the deadline is over, or a second signal
-/// comes. Readiness goes on telling that packets are served, since load balancers cut off who is not ready.
-pub(super) async fn drain(
-    workers: &Workers,
-    health: &Health,
-    allocations: &Allocations,
-    end_asked: &mut EndSignals,
-    deadline: Duration,
-) {
-    tracing::info!(
-        allocations = workers.allocations(),
-        deadline_seconds = deadline.as_secs_f64(),
-        "draining: no new allocations"
-    );
-    health.set_draining();
-    workers.drain();
-    let deadline = sleep_until(Instant::now() + deadline);
-    tokio::pin!(deadline);
-    let mut round = interval(ROUND);
-    // The first tick is at once; the workers' numbers are of before the drain then.
-    round.tick().await;
-    loop {
-        tokio::select! {
-            _ = round.tick() => {
-                allocations.note();
-                if workers.allocations() == 0 {
-                    tracing::info!("drained");
-                    return;
-                }
-            }
-            () = &mut deadline => {
-                tracing::warn!(allocations = workers.allocations(), "the drain deadline is over");
-                return;
-            }
-            () = end_asked.asked() => {
-                tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
-                return;
-            }
+impl<'a> Drain<'a> {
+    /// No drain yet.
+    pub(super) fn new(workers: &'a Workers, health: &'a Health) -> Self {
+        Self { workers, health, since: None }
+    }
+
+    /// Whether the relay drains.
+    pub(super) fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Refuses new allocations from now on.
+    pub(super) fn begin(&mut self, deadline: Duration) {
+        tracing::info!(
+            allocations = self.workers.allocations(),
+            deadline_seconds = deadline.as_secs_f64(),
+            "draining: no new allocations"
+        );
+        self.since = Some(Instant::now());
+        self.health.set_draining(true);
+        self.workers.drain();
+    }
+
+    /// Takes new allocations again.
+    pub(super) fn take_back(&mut self) {
+        if self.since.take().is_none() {
+            tracing::warn!("there is no drain to take back");
+            return;
         }
+        self.workers.resume();
+        self.health.set_draining(false);
+        tracing::info!("the drain is taken back: new allocations are served again");
+    }
+
+    /// Whether the relay drained until no allocation is left or `deadline` is over.
+    pub(super) fn is_over(&self, deadline: Duration) -> bool {
+        let Some(since) = self.since else { return false };
+        let allocations = self.workers.allocations();
+        if allocations == 0 {
+            tracing::info!("drained");
+            return true;
+        }
+        let late = since.elapsed() >= deadline;
+        if late {
+            tracing::warn!(allocations, "the drain deadline is over");
+        }
+        late
     }
 }

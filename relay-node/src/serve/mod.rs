@@ -5,6 +5,7 @@
 mod drain;
 mod reload;
 mod settings;
+mod signals;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,18 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{self, AdminError, Health};
 use crate::config::{Config, Problems};
-use crate::telemetry::{self, Telemetry, TelemetryError};
+use crate::telemetry::{self, Allocations, Telemetry, TelemetryError};
 use crate::worker::{self, BoundListener, StartError, Workers};
 
 pub use reload::Reloads;
 pub use settings::SettingsError;
 
+use drain::Drain;
 use reload::Reloader;
+use signals::{Signals, Told};
 
 /// How often events are taken from the workers, before their queues are full, and whether they live.
 const ROUND: Duration = Duration::from_millis(50);
@@ -89,8 +91,7 @@ async fn serve(
     config: Config,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    let mut end_asked = EndSignals::install().map_err(ServeError::Control)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Control)?;
+    let mut signals = Signals::install().map_err(ServeError::Control)?;
     let nonce_key = random_key().map_err(ServeError::Control)?;
     let settings = settings::settings(&config, &nonce_key, config.workers.count)?;
     let plan = settings::plan(&config, settings)?;
@@ -109,29 +110,8 @@ async fn serve(
     announce(&Started { config: &config, listeners: workers.bound(), admin })
         .map_err(ServeError::Announcement)?;
 
-    let mut reloads_due = interval(config.reload_interval);
-    reloads_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    reloads_due.reset();
     let mut reloader = Reloader::new(load, config, nonce_key, certificates, reloads);
-    let mut round = interval(ROUND);
-    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let end = loop {
-        tokio::select! {
-            () = end_asked.asked() => break Ok(()),
-            _ = hangup.recv() => reloader.reload(&workers),
-            _ = reloads_due.tick() => reloader.reload(&workers),
-            _ = round.tick() => {
-                allocations.note();
-                if !workers.alive() {
-                    break Err(ServeError::WorkerEnded);
-                }
-            }
-        }
-    };
-    if end.is_ok() {
-        let deadline = reloader.current().drain_deadline;
-        drain::drain(&workers, &health, &allocations, &mut end_asked, deadline).await;
-    }
+    let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
     drop(workers);
     allocations.note();
@@ -143,10 +123,54 @@ async fn serve(
     end
 }
 
+/// Serves until the relay is told to end, or cannot go on. A drain changes nothing of what is looked after.
+async fn until_end(
+    workers: &Workers,
+    health: &Health,
+    allocations: &Allocations,
+    signals: &mut Signals,
+    reloader: &mut Reloader<'_>,
+) -> Result<(), ServeError> {
+    let mut drain = Drain::new(workers, health);
+    let mut reloads_due = interval(reloader.current().reload_interval);
+    reloads_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reloads_due.reset();
+    let mut round = interval(ROUND);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => reloader.reload(workers),
+                Told::Stay => drain.take_back(),
+                Told::End if drain.is_on() => {
+                    tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
+                    return Ok(());
+                }
+                Told::End => {
+                    drain.begin(reloader.current().drain_deadline);
+                    // What the workers count is of before the drain until they have heard of it.
+                    round.reset();
+                }
+            },
+            _ = reloads_due.tick() => reloader.reload(workers),
+            _ = round.tick() => {
+                allocations.note();
+                if !workers.alive() {
+                    return Err(ServeError::WorkerEnded);
+                }
+                if drain.is_over(reloader.current().drain_deadline) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
 fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
     warn_of_few_files(config);
     for address in [config.relay.addresses.v4, config.relay.addresses.v6].into_iter().flatten() {
-        tracing::info!(bind = %address.bind, advertised = %address.advertised, ports = ?config.relay.ports, "relaying");
+        let ports = format!("{}-{}", config.relay.ports.start(), config.relay.ports.end());
+        tracing::info!(bind = %address.bind, advertised = %address.advertised, ports, "relaying");
     }
     if !config.peers.allow.is_empty() {
         let ranges: Vec<_> = config.peers.allow.iter().map(ToString::to_string).collect();
@@ -184,22 +208,50 @@ pub(crate) fn random_key() -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
-/// What tells the relay to end.
-struct EndSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Host, Layers, value_of};
+    use std::net::IpAddr;
 
-impl EndSignals {
-    fn install() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    fn config() -> Result<Config, Problems> {
+        let mut layers = Layers::default();
+        for (path, value) in [
+            ("credentials.rest_secrets", "a secret of the tests"),
+            ("listeners", "[{ transport = 'udp', address = '127.0.0.1:0' }]"),
+            ("workers.count", "1"),
+        ] {
+            layers.set(path, value_of(value), "test");
+        }
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let host = Host {
+            default_v4: Some(loopback),
+            default_v6: None,
+            has_v6: false,
+            addresses: vec![loopback],
+            cores: 1,
+        };
+        Config::check(&layers, &host)
     }
 
-    /// Waits for SIGTERM or SIGINT.
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    #[tokio::test]
+    async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
+        let config = config().unwrap();
+        let settings = settings::settings(&config, &[0; 32], 1).unwrap();
+        let workers = Arc::new(worker::start(settings::plan(&config, settings).unwrap()).unwrap());
+        let health = Arc::new(Health::new(&workers));
+        let reloads = Arc::default();
+        let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads).unwrap();
+        let allocations = telemetry.allocations(&workers);
+        let mut reloader = Reloader::new(&self::config, config, [0; 32], Vec::new(), reloads);
+        let mut signals = Signals::install().unwrap();
+        workers.stop();
+        while workers.alive() {
+            tokio::task::yield_now().await;
         }
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+
+        let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
+        assert!(matches!(end, Err(ServeError::WorkerEnded)), "{end:?}");
     }
 }

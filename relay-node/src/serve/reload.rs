@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::{Config, Problems};
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
 use super::settings::{self, NonceKey};
@@ -104,21 +104,38 @@ impl<'a> Reloader<'a> {
     /// Whether something changed, or why it cannot be used.
     fn attempt(&mut self, workers: &Workers) -> Result<bool, String> {
         let new = (self.load)().map_err(|problems| problems.to_string())?;
-        let pending = self.started.needs_restart(&new);
+        let (new, pending) = new.taken_while_running(&self.started);
+        let settings = (new != self.current)
+            .then(|| settings::settings(&new, &self.nonce_key, self.started.workers.count))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let renewals = self.renewals(pending.contains(&"listeners"))?;
+
+        // Everything can be used: from here on nothing fails.
         if pending != self.pending && !pending.is_empty() {
             tracing::warn!(settings = pending.join(", "), "these changes need a restart");
         }
         self.pending = pending;
-        let mut changed = self.current != new;
-        if changed {
-            let settings = settings::settings(&new, &self.nonce_key, self.started.workers.count)
-                .map_err(|error| error.to_string())?;
+        let changed = settings.is_some() || !renewals.is_empty();
+        if let Some(settings) = settings {
             workers.apply(&settings);
             self.current = new;
         }
-        for certificates in &self.certificates {
-            changed |= certificates.reload().map_err(|error| error.to_string())?;
-        }
+        renewals.into_iter().for_each(Renewal::apply);
         Ok(changed)
+    }
+
+    /// The certificates that are others now, or why one cannot be used. If listeners wait for a restart
+    /// to be `moved`, the files that they had until now may be gone.
+    fn renewals(&self, moved: bool) -> Result<Vec<Renewal>, String> {
+        let mut renewals = Vec::new();
+        for certificates in &self.certificates {
+            match certificates.read_again() {
+                Ok(renewal) => renewals.extend(renewal),
+                Err(_) if moved => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(renewals)
     }
 }

@@ -40,9 +40,9 @@ impl Allocations {
                     client = %five_tuple.client,
                     server = %five_tuple.server,
                     transport = five_tuple.transport.name(),
-                    // Its Debug escapes what the client made up.
-                    user = ?user,
-                    ?relayed,
+                    // Shown, it escapes what the client made up.
+                    %user,
+                    relayed = relayed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                     lifetime_seconds = lifetime.as_secs(),
                     "allocation created"
                 );
@@ -53,7 +53,7 @@ impl Allocations {
                     client = %five_tuple.client,
                     server = %five_tuple.server,
                     transport = five_tuple.transport.name(),
-                    user = ?user,
+                    %user,
                     reason = reason.name(),
                     age_seconds = age.as_secs_f64(),
                     to_peers_packets = to_peers.packets,

@@ -90,27 +90,39 @@ impl Certificates {
         }))
     }
 
-    /// Reads the files again; whether they have changed. New connections get the new identity,
-    /// those that live keep theirs.
+    /// Reads the files again; what they hold now, if that is another identity.
     ///
     /// # Errors
-    /// As [`Self::from_files`]; the last good identity stays in use.
-    pub fn reload(&self) -> Result<bool, CertificateError> {
-        let Source::Files { certificates, key } = &self.0.source else { return Ok(false) };
+    /// As [`Self::from_files`]. The identity in use stays whatever comes of this.
+    pub fn read_again(&self) -> Result<Option<Renewal>, CertificateError> {
+        let Source::Files { certificates, key } = &self.0.source else { return Ok(None) };
         let (chain, secret) = (read(certificates)?, read(key)?);
         let content = hash(&chain, &secret);
         if self.0.content.load(Ordering::Relaxed) == content {
-            return Ok(false);
+            return Ok(None);
         }
         let config = config(&chain, &name(certificates), &secret, &name(key))?;
-        self.0.current.store(Arc::new(config));
-        self.0.content.store(content, Ordering::Relaxed);
-        Ok(true)
+        Ok(Some(Renewal { of: self.clone(), config: Arc::new(config), content }))
     }
 
     /// The TLS settings for a new connection.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
         self.0.current.load_full()
+    }
+}
+
+/// An identity that was read and is not used yet.
+pub struct Renewal {
+    of: Certificates,
+    config: Arc<ServerConfig>,
+    content: u64,
+}
+
+impl Renewal {
+    /// From now on new connections get this identity; those that live keep theirs.
+    pub fn apply(self) {
+        self.of.0.current.store(self.config);
+        self.of.0.content.store(self.content, Ordering::Relaxed);
     }
 }
 

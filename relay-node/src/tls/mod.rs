@@ -2,4 +2,4 @@
 
 mod certificates;
 
-pub use certificates::{CertificateError, Certificates};
+pub use certificates::{CertificateError, Certificates, Renewal};

@@ -41,7 +41,7 @@ pub(super) enum TrialError {
     )]
     Unproven { step: &'static str },
     /// An error response.
-    #[error("{step} was refused with {code} ({phrase:?}); {}", mend(*.code))]
+    #[error("{step} was refused with {code} ({phrase:?}); {}", fix(*.code))]
     Refused { step: &'static str, code: u16, phrase: String },
     /// A request that does not fit, since the relay's realm or nonce is too long.
     #[error("the request does not fit into a packet; the relay's realm or nonce is too long")]
@@ -68,7 +68,7 @@ fn reason(error: &Option<io::Error>) -> String {
 }
 
 /// What helps against an error code (RFC 8489 section 14.8, RFC 8656 section 19).
-fn mend(code: u16) -> &'static str {
+fn fix(code: u16) -> &'static str {
     match code {
         300 => "the relay sends clients elsewhere: name that other relay",
         401 => "check the user name and the secret or credential, and the clocks of both machines",

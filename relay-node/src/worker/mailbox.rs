@@ -16,6 +16,8 @@ pub(super) enum Command {
     Apply(Arc<Settings>),
     /// Refuse new allocations.
     Drain,
+    /// Take new allocations again.
+    Resume,
     /// End all allocations and the worker.
     Stop,
 }

@@ -262,6 +262,7 @@ impl Worker {
             match command {
                 Command::Apply(settings) => self.turn.apply(settings),
                 Command::Drain => self.turn.drain(),
+                Command::Resume => self.turn.resume(),
                 Command::Stop => {
                     self.turn.end_all(now);
                     self.stopped = true;

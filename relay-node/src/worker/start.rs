@@ -30,7 +30,7 @@ const EVENTS: usize = 4096;
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A listener's address cannot be had.
-    #[error("cannot listen for {} clients on {address}: {source}; {}", transport.name(), mend(source, *address))]
+    #[error("cannot listen for {} clients on {address}: {source}; {}", transport.name(), fix(source, *address))]
     Listener {
         /// What clients would speak there.
         transport: Transport,
@@ -202,7 +202,7 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn mend(error: &io::Error, address: SocketAddr) -> String {
+fn fix(error: &io::Error, address: SocketAddr) -> String {
     match error.raw_os_error() {
         Some(libc::EADDRINUSE) => {
             format!("another program has port {}: stop it, or choose another port", address.port())

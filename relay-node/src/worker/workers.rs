@@ -47,6 +47,11 @@ impl Workers {
         self.tell(|| Command::Drain);
     }
 
+    /// Takes new allocations again, after [`Self::drain`].
+    pub fn resume(&self) {
+        self.tell(|| Command::Resume);
+    }
+
     /// Ends all allocations and the workers.
     pub fn stop(&self) {
         self.tell(|| Command::Stop);

@@ -1,5 +1,5 @@
 //! A configuration that cannot be used is refused with one sentence for each thing that is wrong:
-//! the setting, its value and the mend. No sentence and no `Debug` repeats a secret.
+//! the setting, its value and the fix. No sentence and no `Debug` repeats a secret.
 
 use std::fs;
 
@@ -35,14 +35,14 @@ fn problems(settings: &[(&str, &str)]) -> Vec<Problem> {
     check(settings).unwrap_err().as_slice().to_vec()
 }
 
-/// One wrong setting gives one problem, with this field, value and (part of) mend.
+/// One wrong setting gives one problem, with this field, value and (part of) fix.
 #[track_caller]
-fn refused(settings: &[(&str, &str)], field: &str, value: Option<&str>, mend: &str) {
+fn refused(settings: &[(&str, &str)], field: &str, value: Option<&str>, fix: &str) {
     let problems = problems(settings);
     let [problem] = problems.as_slice() else { panic!("one problem is expected: {problems:#?}") };
     assert_eq!(problem.field, field);
     assert_eq!(problem.value.as_deref(), value);
-    assert!(problem.mend.contains(mend), "{problem}");
+    assert!(problem.fix.contains(fix), "{problem}");
 }
 
 fn udp(address: &str) -> String {
@@ -114,7 +114,7 @@ fn no_family_to_relay_with() {
     let problems = Config::check(&layers(&[]), &host).unwrap_err();
     let [problem] = problems.as_slice() else { panic!("{problems}") };
     assert_eq!(problem.field, "relay.addresses");
-    assert!(problem.mend.contains("--relay-address"), "{problem}");
+    assert!(problem.fix.contains("--relay-address"), "{problem}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! SIGTERM: no new allocations, the old ones served until they end, a deadline, or a second signal.
+//! SIGUSR1 takes that back.
 
 use std::net::UdpSocket;
 
@@ -64,6 +65,45 @@ fn a_call_goes_on_and_no_other_begins() {
 
     assert_eq!(call.alice.refresh(0), 0);
     assert_eq!(call.relay.wait().code(), Some(0), "the last call has ended");
+}
+
+#[test]
+fn it_can_be_taken_back() {
+    let mut call = Call::that_drains("1h");
+    call.relay.line("draining: no new allocations");
+    call.relay.signal(Signal::USR1);
+    call.relay.line("the drain is taken back: new allocations are served again");
+    assert_eq!(call.relay.get("/ready"), (200, "{\"state\":\"ready\"}".to_owned()));
+    assert_eq!(call.relay.metric("edgerelay_draining", &[]), 0);
+    let mut other = Client::udp(call.relay.address("udp"));
+    wait_until("new allocations are served", || other.try_allocate().code() == 0);
+
+    assert_eq!((other.refresh(0), call.alice.refresh(0)), (0, 0));
+    wait_until("no allocation is left", || call.relay.metric("turn_allocations", &[]) == 0);
+    assert!(call.relay.runs(), "without a drain, the last call ends nothing");
+    call.relay.signal(Signal::TERM);
+    assert_eq!(call.relay.wait().code(), Some(0), "the next drain is one as any other");
+}
+
+#[test]
+fn without_a_drain_there_is_none_to_take_back() {
+    let mut relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
+    relay.signal(Signal::USR1);
+    relay.line("there is no drain to take back");
+    assert!(relay.runs());
+}
+
+#[test]
+fn changes_are_taken_meanwhile() {
+    let mut call = Call::that_drains("1h");
+    call.relay.line("draining: no new allocations");
+    let path = call.relay.file("edgerelay.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("drain_deadline = '1h'", "drain_deadline = '1s'")).unwrap();
+    call.relay.signal(Signal::HUP);
+    call.relay.line("the configuration as it is now is in force");
+    assert_eq!(call.relay.wait().code(), Some(0));
+    call.relay.line("the drain deadline is over");
 }
 
 #[test]

@@ -12,10 +12,13 @@ fn allocations_are_logged_and_secrets_are_not() {
     let created = relay.line("allocation created");
     assert_eq!(created["transport"], "udp");
     assert_eq!(created["lifetime_seconds"], 600);
-    assert!(created["relayed"].as_str().unwrap().contains(&relayed.to_string()));
+    assert_eq!(created["user"], "alice");
+    assert_eq!(created["relayed"], relayed.to_string());
+    assert_eq!(relay.line("relaying")["ports"], "50000-59999");
 
     assert_eq!(alice.refresh(0), 0);
     assert_eq!(relay.line("allocation closed")["reason"], "deleted");
+    assert_eq!(relay.line("allocation closed")["user"], "alice");
 
     for line in relay.log() {
         assert!(serde_json::from_str::<Value>(&line).is_ok(), "{line}");

@@ -10,6 +10,7 @@
 )]
 
 mod admin_endpoints;
+mod admin_under_attack;
 mod command_line;
 mod configuration_errors;
 mod configuration_precedence;

@@ -1,7 +1,7 @@
 //! Changed files are taken without a restart, and calls go on; what cannot be used changes nothing.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use crate::support::{ALICE, Client, Daemon, Packet, UDP, identity, peer, receive, wait_until};
@@ -54,7 +54,7 @@ fn users_come_and_go_while_calls_go_on() {
 
     fs::write(&users, "carol:wonderland\nalice:wonderland\n").unwrap();
     relay.signal(Signal::HUP);
-    wait_until("the mend is in force", || reloads(&relay, "applied") == 2);
+    wait_until("the fix is in force", || reloads(&relay, "applied") == 2);
     assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 1);
     wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
     assert_served(&mut alice, &peer);
@@ -78,12 +78,15 @@ fn what_needs_a_restart_is_told() {
     let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
     let path = relay.file("edgerelay.toml");
     let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("bind = \"127.0.0.1\"", "bind = \"127.0.0.3\"");
     fs::write(&path, format!("{text}\nrelay.ports = '40000-40009'\nlimits.user.allocations = 1")).unwrap();
     relay.signal(Signal::HUP);
-    assert_eq!(relay.line("these changes need a restart")["settings"], "relay.ports");
+    assert_eq!(relay.line("these changes need a restart")["settings"], "relay.addresses, relay.ports");
     let mut alice = Client::udp(relay.address("udp"));
     wait_until("the limit is in force, which needs none", || reloads(&relay, "applied") == 1);
-    assert!((50_000..=59_999).contains(&alice.allocate().port()));
+    let relayed = alice.allocate();
+    assert!((50_000..=59_999).contains(&relayed.port()), "{relayed}");
+    assert_eq!(relayed.ip(), Ipv4Addr::LOCALHOST);
     wait_until("a second allocation is refused", || {
         Client::udp(relay.address("udp")).try_allocate().code() == 486
     });
@@ -112,6 +115,91 @@ fn new_connections_get_the_new_certificate() {
     relay.signal(Signal::HUP);
     wait_until("the new one is shown", || trusts(address, &new.0));
     assert!(!trusts(address, &old.0));
+}
+
+/// A relay with a TLS listener, the files of its certificate, and what they hold.
+struct Tls {
+    relay: Daemon,
+    certificate: String,
+}
+
+impl Tls {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = identity();
+        fs::write(directory.path().join("tls.crt"), &certificate).unwrap();
+        fs::write(directory.path().join("tls.key"), &key).unwrap();
+        let (crt, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+        let settings = format!(
+            "reload_interval = '1h'\n{ALICE}\nlisteners = [{{ transport = 'udp', address = '127.0.0.1:0' }}, \
+             {{ transport = 'tls', address = '127.0.0.1:0', certificate = '{}', key = '{}' }}]",
+            crt.display(),
+            key.display()
+        );
+        Self { relay: Daemon::serve_with(directory, &settings), certificate }
+    }
+
+    /// Puts a new certificate where the old one is.
+    fn renew(&self) -> String {
+        let (certificate, key) = identity();
+        fs::write(self.relay.file("tls.crt"), &certificate).unwrap();
+        fs::write(self.relay.file("tls.key"), &key).unwrap();
+        certificate
+    }
+
+    /// Replaces a part of the configuration.
+    fn edit(&self, from: &str, to: &str) {
+        let path = self.relay.file("edgerelay.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+
+    fn shows(&self, certificate: &str) -> bool {
+        trusts(self.relay.address("tls"), certificate)
+    }
+
+    fn knows_alice(&self) -> bool {
+        Client::udp(self.relay.address("udp")).try_allocate().code() == 0
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_keeps_the_old_settings_too() {
+    let tls = Tls::start();
+    tls.edit("wonderland", "another password");
+    fs::write(tls.relay.file("tls.crt"), "nothing").unwrap();
+    tls.relay.signal(Signal::HUP);
+    wait_until("the fault is counted", || reloads(&tls.relay, "failed") == 1);
+    assert!(tls.shows(&tls.certificate) && tls.knows_alice());
+}
+
+#[test]
+fn settings_that_cannot_be_used_keep_the_old_certificate_too() {
+    let tls = Tls::start();
+    tls.edit("realm = \"example.org\"", "realm = \"\"");
+    let new = tls.renew();
+    tls.relay.signal(Signal::HUP);
+    wait_until("the fault is counted", || reloads(&tls.relay, "failed") == 1);
+    assert!(tls.shows(&tls.certificate) && tls.knows_alice());
+    tls.edit("realm = \"\"", "realm = \"example.org\"");
+    tls.relay.signal(Signal::HUP);
+    wait_until("the new one is shown", || tls.shows(&new));
+}
+
+#[test]
+fn a_listener_that_waits_for_a_restart_keeps_its_certificate_and_no_other_change() {
+    let tls = Tls::start();
+    for name in ["tls.crt", "tls.key"] {
+        fs::rename(tls.relay.file(name), tls.relay.file(&format!("moved-{name}"))).unwrap();
+        tls.edit(&format!("/{name}'"), &format!("/moved-{name}'"));
+    }
+    tls.edit("alice = 'wonderland'", "alice = 'wonderland', bob = 'builder'");
+    tls.relay.signal(Signal::HUP);
+    assert_eq!(tls.relay.line("these changes need a restart")["settings"], "listeners");
+    wait_until("the other change is in force", || reloads(&tls.relay, "applied") == 1);
+    assert_eq!(reloads(&tls.relay, "failed"), 0);
+    assert!(tls.shows(&tls.certificate));
 }
 
 /// Whether a TLS client that trusts just this certificate gets through.

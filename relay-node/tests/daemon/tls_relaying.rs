@@ -72,21 +72,21 @@ fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
     let certificates = Certificates::from_files(certificate_file.clone(), key_file.clone()).unwrap();
     let node = NodePlan::tls(certificates.clone()).start();
     let mut old = TlsClient::tls(node.address(), &first, &[]).unwrap();
-    assert!(!certificates.reload().unwrap(), "nothing has changed");
+    assert!(certificates.read_again().unwrap().is_none(), "nothing has changed");
 
     let (second, second_key) = identity();
     put(&second, &second_key);
-    assert!(certificates.reload().unwrap());
+    certificates.read_again().unwrap().unwrap().apply();
     assert_eq!(old.binding().code(), 0, "the old connection lives on");
     let mut new = TlsClient::tls(node.address(), &second, &[]).unwrap();
     assert_eq!(new.binding().code(), 0);
     assert!(TlsClient::tls(node.address(), &first, &[]).is_err(), "the old certificate is gone");
 
     put(&second, &first_key);
-    let refused = certificates.reload().unwrap_err();
+    let refused = certificates.read_again().map(drop).unwrap_err();
     assert!(matches!(refused, CertificateError::Refused { .. }), "{refused}");
     put("nothing", &second_key);
-    let refused = certificates.reload().unwrap_err();
+    let refused = certificates.read_again().map(drop).unwrap_err();
     assert!(refused.to_string().contains("tls.crt"), "{refused}");
     assert!(TlsClient::tls(node.address(), &second, &[]).is_ok(), "the last good one stays");
 }

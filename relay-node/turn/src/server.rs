@@ -124,6 +124,11 @@ impl Turn {
         self.draining = true;
     }
 
+    /// Takes new allocations again, after [`Self::drain`].
+    pub fn resume(&mut self) {
+        self.draining = false;
+    }
+
     /// Ends every allocation.
     pub fn end_all(&mut self, now: Now) {
         for slot in self.table.slots() {
