@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::waiting::{eventually, within};
+use crate::waiting::eventually;
 
 /// A command whose program the kernel kills when the thread that started it ends, and so when this
 /// process ends in any way (`setpriv` of Debian's util-linux; PR_SET_PDEATHSIG).
@@ -129,13 +129,16 @@ impl Process {
         procfs::process::Process::new(self.id().cast_signed()).expect("the program runs")
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the end of what it writes.
     ///
     /// # Panics
     /// When it still runs at the deadline.
     pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
-        let status = within(deadline, || self.child.try_wait().expect("the child is ours"));
-        status.unwrap_or_else(|| panic!("{} did not end within {deadline:?}", self.name))
+        let what = format!("{} to end", self.name);
+        eventually(deadline, &what, || {
+            let status = self.child.try_wait().expect("the child is ours")?;
+            (self.stdout.has_ended() && self.stderr.has_ended()).then_some(status)
+        })
     }
 
     /// Closes its input and waits for its end; returns the exit status and everything it wrote.
@@ -144,10 +147,7 @@ impl Process {
     /// As [`Process::wait`].
     pub fn finish(mut self, deadline: Duration) -> (ExitStatus, String) {
         self.stdin = None;
-        let status = self.wait(deadline);
-        let what = format!("the output of {} to end", self.name);
-        eventually(deadline, &what, || (self.stdout.has_ended() && self.stderr.has_ended()).then_some(()));
-        (status, self.output())
+        (self.wait(deadline), self.output())
     }
 }
 
