@@ -1,21 +1,20 @@
 //! The built program as a process.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::process::{Command, ExitStatus, Output, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use testbed::{Process, eventually, process};
 
-use super::{PATIENCE, wait_until};
+use super::PATIENCE;
 
 /// `edgerelay` with these arguments, that gets nothing from the environment of the tests.
 pub fn edgerelay(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_edgerelay"));
+    let mut command = process::command(env!("CARGO_BIN_EXE_edgerelay"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EDGERELAY_"))
     {
@@ -36,8 +35,7 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// A running relay. Dropping it kills it.
 pub struct Daemon {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    process: Process,
     directory: TempDir,
 }
 
@@ -59,31 +57,21 @@ impl Daemon {
 
     /// Starts `command`, which logs JSON or text, and does not wait for it to be ready.
     pub fn start(command: &mut Command, directory: TempDir) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let sink = Arc::clone(&log);
-        thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| sink.lock().unwrap().push(line));
-        });
-        Self { child, log, directory }
+        Self { process: Process::start("edgerelay", command), directory }
     }
 
     /// Everything that was logged so far.
     pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        self.process.logged().lines().map(str::to_owned).collect()
     }
 
     /// The first log line with this message, when it is there.
     pub fn line(&self, message: &str) -> Value {
-        let mut found = None;
-        wait_until(&format!("{message:?} is logged"), || {
-            let lines = self.log();
-            let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            found = lines.into_iter().find(|line| line["message"] == message);
-            found.is_some()
-        });
-        found.unwrap()
+        eventually(PATIENCE, &format!("{message:?} to be logged"), || {
+            let log = self.process.logged();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.find(|line| line["message"] == message)
+        })
     }
 
     /// The address of the listener for `transport`.
@@ -117,7 +105,7 @@ impl Daemon {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.process.signal(signal);
     }
 
     /// Halts it until SIGCONT: what comes in the meantime waits in the kernel.
@@ -135,24 +123,17 @@ impl Daemon {
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.process.runs()
     }
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_until("the relay ends", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        self.process.wait(PATIENCE)
     }
 
-    /// What it has printed until it closed standard output.
-    pub fn printed(&mut self) -> String {
-        let mut text = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        text
+    /// What it has printed so far: all of it, once it has ended.
+    pub fn printed(&self) -> String {
+        self.process.printed()
     }
 
     /// A file beside its configuration.
@@ -163,17 +144,6 @@ impl Daemon {
     /// Its directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
-    }
-}
-
-impl Drop for Daemon {
-    #[allow(clippy::print_stderr, reason = "what helps to understand a failure")]
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if thread::panicking() {
-            eprintln!("the relay's log:\n{}", self.log().join("\n"));
-        }
     }
 }
 

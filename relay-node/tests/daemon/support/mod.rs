@@ -25,7 +25,7 @@ pub use node::{Node, NodePlan, identity, settings, stream_limits};
 pub use stream::{StreamWire, TlsClient, connect, is_closed};
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,10 +51,6 @@ pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 }
 
 /// Waits until `condition` holds.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    testbed::eventually_true(PATIENCE, what, condition);
 }
