@@ -7,9 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use testbed::Process;
+
 use crate::credential::Credential;
 use crate::network::Party;
-use crate::process::Process;
 use crate::transport::Transport;
 
 const VERSION: &str = "aioice==0.13.0";

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
+use testbed::Process;
 
 use crate::network::Party;
-use crate::process::Process;
 
 /// A browser with a profile of its own, in a party's namespace, that trusts the test authority.
 #[derive(Debug)]

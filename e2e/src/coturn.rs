@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::await_condition::eventually_true;
+use testbed::{Process, eventually_true};
+
 use crate::credential::Credential;
 use crate::network::Party;
-use crate::process::Process;
 use crate::transport::Transport;
 
 const DEADLINE: Duration = Duration::from_secs(60);

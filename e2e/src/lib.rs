@@ -3,23 +3,20 @@
 //! Every scenario builds a [`Network`]: a router and four parties, each in a namespace with an
 //! IPv4 and an IPv6 address of its own. The built binary runs as a [`relay::Relay`] in one of them; clients
 //! that we did not write run in the others. What a scenario starts or makes is gone when its value is
-//! dropped, also when the test fails; what a killed run left is swept away by the next one.
+//! dropped, also when the test fails or is killed (see [`testbed`]).
 //!
 //! The tests in `tests/` need root (for namespaces) and the Debian packages that `e2e/test` installs.
 
 pub mod aioice;
-pub mod await_condition;
 pub mod browser;
 pub mod certificate;
 pub mod client;
 pub mod connection;
 pub mod coturn;
 pub mod credential;
-pub mod namespace;
 pub mod network;
 pub mod peer;
 pub mod pion;
-pub mod process;
 pub mod relay;
 pub mod request;
 pub mod signalling;
@@ -27,7 +24,4 @@ pub mod spoof;
 pub mod steady;
 pub mod transport;
 
-pub use await_condition::{eventually, eventually_true, within};
-pub use namespace::Namespace;
 pub use network::{Network, Party};
-pub use process::Process;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Namespace;
+use testbed::{Namespace, NamespaceError};
 
 /// Scenarios of one test binary run one at a time: they measure memory and share two cores.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -46,23 +46,28 @@ pub enum Family {
 impl Network {
     /// Builds the network. Waits while another scenario of this process has one.
     pub fn new() -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let router = Namespace::new("router");
-        router.sysctl("ipv4/ip_forward", "1");
-        router.sysctl("ipv6/conf/all/forwarding", "1");
-        Self {
-            relay: Party::join(&router, "relay", 1),
-            alice: Party::join(&router, "alice", 2),
-            bob: Party::join(&router, "bob", 3),
-            peer: Party::join(&router, "peer", 4),
-            router,
-            _turn: turn,
-        }
+        Self::build().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Routes an IPv4 range to a party, e.g. the range whose addresses it forges.
     pub fn route(&self, range: &str, to: &Party) {
-        self.router.configure(&format!("route add {range} via {}\n", to.v4));
+        let route = format!("route add {range} via {}\n", to.v4);
+        self.router.configure(&route).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn build() -> Result<Self, NamespaceError> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let router = Namespace::new()?;
+        router.sysctl("ipv4/ip_forward", "1")?;
+        router.sysctl("ipv6/conf/all/forwarding", "1")?;
+        Ok(Self {
+            relay: Party::join(&router, "relay", 1)?,
+            alice: Party::join(&router, "alice", 2)?,
+            bob: Party::join(&router, "bob", 3)?,
+            peer: Party::join(&router, "peer", 4)?,
+            router,
+            _turn: turn,
+        })
     }
 }
 
@@ -81,8 +86,8 @@ impl Party {
         }
     }
 
-    fn join(router: &Namespace, role: &str, number: u8) -> Self {
-        let namespace = Namespace::new(role);
+    fn join(router: &Namespace, role: &str, number: u8) -> Result<Self, NamespaceError> {
+        let namespace = Namespace::new()?;
         let first = number * 8 + 1;
         let (gateway4, v4) = (Ipv4Addr::new(203, 0, 113, first), Ipv4Addr::new(203, 0, 113, first + 1));
         let subnet = 0x10 + u16::from(number);
@@ -93,15 +98,15 @@ impl Party {
              addr add {gateway4}/29 dev {role}\n\
              addr add {gateway6}/64 dev {role} nodad\n\
              link set {role} up\n",
-            namespace.name()
-        ));
+            namespace.path()
+        ))?;
         namespace.configure(&format!(
             "addr add {v4}/29 dev eth0\n\
              addr add {v6}/64 dev eth0 nodad\n\
              link set eth0 up\n\
              route add default via {gateway4}\n\
              route add ::/0 via {gateway6}\n"
-        ));
-        Self { namespace, v4, v6 }
+        ))?;
+        Ok(Self { namespace, v4, v6 })
     }
 }

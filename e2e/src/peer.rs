@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::Namespace;
+use testbed::Namespace;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testbed::Process;
 
 use crate::credential::Credential;
 use crate::network::Party;
-use crate::process::Process;
 use crate::transport::Transport;
 
 /// How many messages the client sends and gets back before it says so.

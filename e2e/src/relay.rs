@@ -9,12 +9,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testbed::{Process, eventually_true};
 
-use crate::await_condition::eventually_true;
 use crate::certificate::Certificate;
 use crate::credential::Credential;
 use crate::network::{Family, Network};
-use crate::process::Process;
 use crate::transport::Transport;
 
 /// The shared secret of TURN REST.
@@ -102,7 +101,7 @@ impl<'n> Relay<'n> {
 
     /// All that it has logged.
     pub fn log(&self) -> String {
-        self.process.output()
+        self.process.logged()
     }
 
     /// The text of `/metrics`.
@@ -137,22 +136,14 @@ impl<'n> Relay<'n> {
 
     /// Its resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.expect("the relay runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-        kibibytes * 1024
+        self.process.resident_bytes()
     }
 
     /// Bytes that its network interface has received and sent.
     pub fn interface_bytes(&self) -> (u64, u64) {
-        let table = self.network.relay.namespace.enter(|| fs::read_to_string("/proc/thread-self/net/dev"));
-        let table = table.expect("Linux has it");
-        let line =
-            table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).expect("a party has eth0");
-        let columns: Vec<u64> =
-            line.split_whitespace().map(|column| column.parse().expect("a number")).collect();
-        (columns[0], columns[8])
+        let devices = self.process.procfs().dev_status().expect("the relay runs");
+        let device = &devices["eth0"];
+        (device.recv_bytes, device.sent_bytes)
     }
 
     fn admin(&self, path: &str) -> Option<String> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::await_condition::eventually_true;
+use testbed::eventually_true;
+
 use crate::client::Client;
 use crate::network::Network;
 use crate::peer::Peer;

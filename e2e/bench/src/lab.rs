@@ -9,7 +9,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::namespace::{Namespace, NamespaceError};
+use testbed::{Namespace, NamespaceError};
 
 /// Where the server listens.
 pub const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 3478);

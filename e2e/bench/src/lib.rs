@@ -11,7 +11,6 @@ pub mod lab;
 pub mod load;
 pub mod machine;
 pub mod measure;
-pub mod namespace;
 pub mod profile;
 pub mod report;
 pub mod server;

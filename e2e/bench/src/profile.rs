@@ -46,8 +46,8 @@ impl Profile {
     /// Samples the process `pid` from now on.
     pub fn start(pid: u32) -> io::Result<Self> {
         let data = tempfile::tempfile()?;
-        let perf = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "perf", "record", "--quiet", "-g", "-e", "cpu-clock"])
+        let perf = testbed::process::command("perf")
+            .args(["record", "--quiet", "-g", "-e", "cpu-clock"])
             .args(["-F", "2999", "-o", "-", "-p", &pid.to_string()])
             .stdin(Stdio::null())
             .stdout(data.try_clone()?)

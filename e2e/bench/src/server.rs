@@ -2,19 +2,21 @@
 
 use std::{
     env, fmt,
+    fs::File,
     io::{self, Write as _},
+    os::fd::AsRawFd as _,
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
+    time::Duration,
 };
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::Serialize;
+use testbed::{Process, within};
 
 use crate::{
     lab::{Lab, RELAY, RELAY_PORTS, SERVER},
     load::{PASSWORD, REALM, USERNAME},
-    namespace::NamespaceError,
 };
 
 /// What is measured.
@@ -61,31 +63,28 @@ pub struct Stage {
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Its namespace.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
-    /// It could not be started.
-    #[error("cannot start {contender}: {source}{}", hint(*.contender))]
-    Start {
+    /// What it is started with.
+    #[error("cannot write the configuration of {contender}: {source}")]
+    Configuration {
         /// Which one.
         contender: Contender,
         /// Why.
         source: io::Error,
     },
     /// It ended by itself.
-    #[error("{contender} ended by itself; the last that it wrote:\n{output}")]
+    #[error("{contender} ended by itself{}; it wrote:\n{output}", hint(*.contender))]
     Ended {
         /// Which one.
         contender: Contender,
-        /// The end of its output.
+        /// Its output.
         output: String,
     },
     /// It does not answer.
-    #[error("{contender} does not answer; the last that it wrote:\n{output}")]
+    #[error("{contender} does not answer; it wrote:\n{output}")]
     Silent {
         /// Which one.
         contender: Contender,
-        /// The end of its output.
+        /// Its output.
         output: String,
     },
 }
@@ -93,7 +92,7 @@ pub enum ServerError {
 fn hint(contender: Contender) -> &'static str {
     match contender {
         Contender::Edgerelay => " (is `cargo build --release -p edgerelay` done?)",
-        Contender::Coturn => " (install Debian's coturn)",
+        Contender::Coturn => " (is Debian's coturn installed?)",
         Contender::Floor => "",
     }
 }
@@ -101,8 +100,8 @@ fn hint(contender: Contender) -> &'static str {
 /// A running server; it is killed when the value goes, or when this program ends.
 pub struct Server {
     contender: Contender,
-    child: Child,
-    output: std::fs::File,
+    process: Process,
+    _configuration: File,
 }
 
 /// How long a server may take to answer.
@@ -117,79 +116,59 @@ impl Server {
         sessions: u32,
         mut answers: impl FnMut() -> bool,
     ) -> Result<Self, ServerError> {
-        let start = |source| ServerError::Start { contender, source };
-        let output = tempfile::tempfile().map_err(start)?;
-        let mut command = command(contender, stage, sessions, &output).map_err(start)?;
-        let child = lab.server.enter(|| on_core(stage.core, || command.spawn()))?.map_err(start)?;
-        let mut server = Self { contender, child, output };
-        let deadline = Instant::now() + PATIENCE;
-        while !answers() {
-            if server.child.try_wait().map_err(start)?.is_some() {
-                return Err(ServerError::Ended { contender, output: server.last_output() });
-            }
-            if Instant::now() > deadline {
-                return Err(ServerError::Silent { contender, output: server.last_output() });
-            }
+        let prepare = || {
+            let configuration = unnamed_file(&configuration(contender))?;
+            io::Result::Ok((command(contender, stage, lab, sessions, &configuration)?, configuration))
+        };
+        let (command, configuration) =
+            prepare().map_err(|source| ServerError::Configuration { contender, source })?;
+        let mut process = Process::start(&contender.to_string(), command);
+        let state =
+            within(PATIENCE, || if answers() { Some(true) } else { (!process.runs()).then_some(false) });
+        match state {
+            Some(true) => Ok(Self { contender, process, _configuration: configuration }),
+            Some(false) => Err(ServerError::Ended { contender, output: process.output() }),
+            None => Err(ServerError::Silent { contender, output: process.output() }),
         }
-        Ok(server)
     }
 
     /// Its process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Which one it is.
     pub fn contender(&self) -> Contender {
         self.contender
     }
-
-    /// The last lines that it wrote.
-    pub fn last_output(&self) -> String {
-        use std::os::unix::fs::FileExt as _;
-        const TAIL: u64 = 2_000;
-        let len = self.output.metadata().map_or(0, |metadata| metadata.len());
-        let mut bytes = [0; TAIL as usize];
-        let read = self.output.read_at(&mut bytes, len.saturating_sub(TAIL)).unwrap_or(0);
-        String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned()
-    }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A file without a name as a program's input, where it finds its configuration.
-const CONFIGURATION: &str = "/proc/self/fd/0";
-
-/// The command of a server. `setpriv` has the kernel kill it when this program ends in any way.
+/// The command of a server, on a core of its own in the server's namespace.
 fn command(
     contender: Contender,
     stage: &Stage,
+    lab: &Lab,
     sessions: u32,
-    output: &std::fs::File,
+    configuration: &File,
 ) -> io::Result<Command> {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).stdin(Stdio::null());
-    command.stdout(output.try_clone()?).stderr(output.try_clone()?);
+    let mut command = lab.server.command("taskset");
+    command.args(["--cpu-list", &stage.core.to_string()]);
+    let path = format!("/proc/{}/fd/{}", std::process::id(), configuration.as_raw_fd());
     match contender {
-        Contender::Edgerelay => {
-            command.arg(&stage.edgerelay).args(["serve", "--config", CONFIGURATION]);
-            command.stdin(unnamed_file(&edgerelay_configuration())?);
-        }
-        Contender::Coturn => {
-            command.args(["turnserver", "-c", CONFIGURATION]);
-            command.stdin(unnamed_file(&coturn_configuration())?);
-        }
-        Contender::Floor => {
-            command.arg(env::current_exe()?).args(["forward", &sessions.to_string()]);
-        }
-    }
+        Contender::Edgerelay => command.arg(&stage.edgerelay).args(["serve", "--config", &path]),
+        Contender::Coturn => command.args(["turnserver", "-c", &path]),
+        Contender::Floor => command.arg(env::current_exe()?).args(["forward", &sessions.to_string()]),
+    };
     Ok(command)
+}
+
+/// What a server reads before it starts.
+fn configuration(contender: Contender) -> String {
+    match contender {
+        Contender::Edgerelay => edgerelay_configuration(),
+        Contender::Coturn => coturn_configuration(),
+        Contender::Floor => String::new(),
+    }
 }
 
 /// Everything that the other server is not asked to do is off here too.
@@ -259,22 +238,10 @@ log_level = "warn"
     )
 }
 
-fn unnamed_file(text: &str) -> io::Result<std::fs::File> {
+fn unnamed_file(text: &str) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     file.write_all(text.as_bytes())?;
     Ok(file)
-}
-
-/// Runs `spawn` while this thread may run on one core only, which the spawned program inherits.
-fn on_core<T>(core: usize, spawn: impl FnOnce() -> T) -> T {
-    let home = sched_getaffinity(None);
-    let moved = pin_to(core);
-    let result = spawn();
-    if let (Ok(home), Ok(())) = (home, moved) {
-        // The cores that it just had are there.
-        let _ = sched_setaffinity(None, &home);
-    }
-    result
 }
 
 /// Keeps this thread, and what it starts from now on, on one core.

@@ -3,11 +3,13 @@
 use std::{
     fs,
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, test_kill_process};
+use testbed::{eventually, eventually_true};
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One short measurement of the servers that need no build of the relay.
 fn bench(figures: &str) -> Command {
@@ -15,17 +17,6 @@ fn bench(figures: &str) -> Command {
     command.args(["--quick", "--servers", "coturn,floor", "--figures", figures, "--shapes", "both-160-2"]);
     command.args(["--edgerelay", "/bin/true"]);
     command
-}
-
-fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = probe() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The server that a running benchmark has started.
@@ -56,10 +47,10 @@ fn packets_pass_both_servers_and_the_table_tells_their_cost() {
 #[test]
 fn a_killed_run_leaves_no_server_behind() {
     let mut run = bench("capacity").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let server = eventually("a server to be started", || server_of(&run));
+    let server = eventually(DEADLINE, "a server to be started", || server_of(&run));
     run.kill().unwrap();
     run.wait().unwrap();
-    eventually("the server to be killed", || is_gone(server).then_some(()));
+    eventually_true(DEADLINE, "the server to be killed", || is_gone(server));
 }
 
 /// Whether a process has ended, even if nobody has asked how.

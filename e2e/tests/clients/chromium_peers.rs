@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use edgerelay_e2e::Network;
 use edgerelay_e2e::browser::Browser;
 use edgerelay_e2e::network::Family;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::signalling::Signalling;
 use edgerelay_e2e::transport::Transport;
-use edgerelay_e2e::{Network, within};
 use serde_json::{Value, json};
+use testbed::within;
 
 const DEADLINE: Duration = Duration::from_secs(90);
 const ROLES: [&str; 2] = ["offer", "answer"];

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use edgerelay_e2e::Network;
 use edgerelay_e2e::network::Family;
 use edgerelay_e2e::relay::Relay;
-use edgerelay_e2e::{Network, Process};
+use testbed::Process;
 
 #[test]
 fn learns_its_ipv4_address() {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use edgerelay_e2e::connection::Connection;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::steady::{Steady, good_client_works};
-use edgerelay_e2e::{Network, eventually_true, request};
+use edgerelay_e2e::{Network, request};
+use testbed::eventually_true;
 
 const BOUND: u64 = 2 << 20;
 const CONNECTIONS: usize = 50;

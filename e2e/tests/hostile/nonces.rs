@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use edgerelay_e2e::Network;
 use edgerelay_e2e::client::Client;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::request::Challenge;
 use edgerelay_e2e::steady::Steady;
-use edgerelay_e2e::{Network, eventually_true};
 use stun::Method;
 use stun::attribute::RequestedTransport;
+use testbed::eventually_true;
 
 const BOUND: u64 = 1 << 20;
 

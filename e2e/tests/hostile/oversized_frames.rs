@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use edgerelay_e2e::Network;
 use edgerelay_e2e::connection::Connection;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::steady::Steady;
-use edgerelay_e2e::{Network, eventually_true, within};
+use testbed::{eventually_true, within};
 
 /// Less than a tenth of what the frames say they are.
 const BOUND: u64 = 2 << 20;

@@ -11,6 +11,7 @@ use edgerelay_e2e::request;
 use edgerelay_e2e::steady::Steady;
 use stun::Method;
 use stun::attribute::XorPeerAddress;
+use testbed::Namespace;
 
 const BOUND: u64 = 2 << 20;
 /// Where the listeners wait that must hear nothing.
@@ -73,7 +74,7 @@ const REFUSED: [&str; 42] = [
 fn are_refused_in_every_form() {
     let network = Network::new();
     // A private host that the relay could reach if it wanted to.
-    network.peer.namespace.configure("addr add 10.0.0.1/32 dev lo\n");
+    network.peer.namespace.configure("addr add 10.0.0.1/32 dev lo\n").expect("an address of its own");
     network.route("10.0.0.1/32", &network.peer);
     let relay = Relay::start(&network);
     let steady = Steady::before(&network, &relay);
@@ -142,6 +143,6 @@ fn the_relays_own_address_leads_to_relayed_addresses_only() {
     steady.holds(BOUND);
 }
 
-fn listener(namespace: &edgerelay_e2e::Namespace, ip: &str) -> Peer {
+fn listener(namespace: &Namespace, ip: &str) -> Peer {
     Peer::at(namespace, SocketAddr::new(ip.parse().expect("an address"), PORT))
 }

@@ -3,14 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use edgerelay_e2e::Network;
 use edgerelay_e2e::connection::Connection;
 use edgerelay_e2e::network::Family;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::request::{self, raw};
 use edgerelay_e2e::steady::{Steady, good_client_works};
 use edgerelay_e2e::transport::Transport;
-use edgerelay_e2e::{Network, eventually_true};
 use stun::{Class, Method};
+use testbed::eventually_true;
 
 const BOUND: u64 = 2 << 20;
 const CONNECTIONS: usize = 50;

@@ -11,7 +11,6 @@ use socket2::{Domain, Socket, Type};
 use crate::{
     datagrams::tell_destinations,
     lab::{CLIENT_PORT, Lab, PEER},
-    namespace::NamespaceError,
 };
 
 /// Large enough that what the server has sent is never lost here.
@@ -25,21 +24,15 @@ pub struct Sockets {
 
 /// Why the sockets of the load could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum SocketsError {
-    /// The namespace.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
-    /// The socket.
-    #[error("cannot open the load's sockets: {0}")]
-    Socket(#[from] io::Error),
-}
+#[error("cannot open the load's sockets: {0}")]
+pub struct SocketsError(#[from] io::Error);
 
 impl Sockets {
     /// Opens them in their namespaces.
     pub fn open(lab: &Lab) -> Result<Self, SocketsError> {
-        let clients = lab.clients.enter(|| bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT)))??;
+        let clients = lab.clients.enter(|| bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT)))?;
         tell_destinations(clients.as_fd())?;
-        let peer = lab.peer.enter(|| bind(PEER))??;
+        let peer = lab.peer.enter(|| bind(PEER))?;
         Ok(Self { clients, peer })
     }
 

@@ -1,0 +1,12 @@
+//! What a test or a measurement stands on: network namespaces, programs inside them, and waiting.
+//!
+//! Nothing of it outlives the process that made it, however that ends: a [`Namespace`] has no name
+//! that would keep it, and the kernel kills the programs of [`process::command`].
+
+pub mod namespace;
+pub mod process;
+pub mod waiting;
+
+pub use namespace::{Namespace, NamespaceError};
+pub use process::Process;
+pub use waiting::{eventually, eventually_true, within};
