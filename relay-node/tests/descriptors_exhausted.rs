@@ -8,9 +8,11 @@ mod support;
 
 use std::fs::{self, File};
 use std::net::TcpStream;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::{Client, NodePlan, connect, is_closed, peer, receive};
+use support::{Client, NodePlan, StreamWire, connect, is_closed, peer, receive, wait_until};
 use turn::Transport;
 
 fn limit_files(most: Option<u64>) {
@@ -26,8 +28,12 @@ fn take_all_files() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
+/// Both tests change the limit of the process.
+static LIMIT: Mutex<()> = Mutex::new(());
+
 #[test]
 fn new_ones_are_refused_until_there_are_files_again() {
+    let _limit = LIMIT.lock();
     let node = NodePlan::udp().listen(Transport::Tcp, "127.0.0.1:0").start();
     let (mut old, mut new, peer) = (Client::udp(node.address()), Client::udp(node.address()), peer());
     let relayed = old.allocate();
@@ -46,6 +52,29 @@ fn new_ones_are_refused_until_there_are_files_again() {
     drop(files);
     limit_files(None);
     new.allocate();
-    let mut stream = Client::over(support::StreamWire::new(connect(node.address_of(1))));
+    let mut stream = Client::over(StreamWire::new(connect(node.address_of(1))));
     assert_eq!(stream.binding().code(), 0);
+}
+
+#[test]
+fn a_listener_that_cannot_even_refuse_is_left_alone_for_a_while() {
+    let _limit = LIMIT.lock();
+    let node = NodePlan::udp().listen(Transport::Tcp, "127.0.0.1:0").start();
+    let mut old = Client::udp(node.address());
+    let paused = || node.count(|stats| stats.accepts_paused);
+
+    let client_end = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let began = Instant::now();
+    // Less than are open: giving up the reserve helps nothing either.
+    limit_files(Some(3));
+    client_end.connect(&node.address_of(1).into()).unwrap();
+    client_end.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    wait_until("the listener was left alone a few times", || paused() >= 4);
+    assert_eq!(old.binding().code(), 0, "others are served meanwhile");
+    // Three pauses at least lie between four attempts, and never more attempts than fit.
+    let most = began.elapsed().as_millis() as u64 / 100 + 1;
+    assert!((4..=most).contains(&paused()), "{} attempts, {most} at most", paused());
+
+    limit_files(None);
+    assert_eq!(Client::over(StreamWire::<TcpStream>::new(client_end.into())).binding().code(), 0);
 }

@@ -34,9 +34,24 @@ pub(super) struct ListenerSection {
     pub(super) address: String,
     pub(super) advertised: Option<String>,
     #[serde(default)]
-    pub(super) proxy_protocol: bool,
+    pub(super) proxy_protocol: ProxySection,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+}
+
+/// Who may say whose connections they bring.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(untagged, expecting = "expected a list of networks")]
+pub(super) enum ProxySection {
+    Flag(bool),
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for ProxySection {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -117,6 +132,7 @@ pub(super) struct StreamsSection {
     pub(super) idle_deadline: String,
     pub(super) frame_deadline: String,
     pub(super) write_buffer: usize,
+    pub(super) write_buffers: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -214,6 +230,7 @@ impl Default for StreamsSection {
             idle_deadline: "1m".into(),
             frame_deadline: "10s".into(),
             write_buffer: 256 * 1024,
+            write_buffers: 64 * 1024 * 1024,
         }
     }
 }
@@ -298,7 +315,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::super::layers::Layers;
-    use super::Document;
+    use super::{Document, ProxySection};
 
     const EXAMPLE: &str = include_str!("../../edgerelay.example.toml");
 
@@ -325,7 +342,7 @@ mod tests {
             .collect();
         let document = parse(&uncommented);
         assert_eq!(document.listeners.len(), 2);
-        assert!(document.listeners[1].proxy_protocol);
+        assert_eq!(document.listeners[1].proxy_protocol, ProxySection::Many(vec!["10.0.0.0/8".to_owned()]));
         assert_eq!(document.relay.addresses[0].advertised.as_deref(), Some("203.0.113.7"));
         assert_eq!(document.limits.user.bits_per_second, Some(10_000_000));
         assert_eq!(document.workers.count, Some(2));

@@ -56,6 +56,14 @@ pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -
             format!("Write at least {LARGEST_FRAME}"),
         );
     }
+    if section.write_buffers < section.write_buffer {
+        problems.add(
+            "limits.streams.write_buffers",
+            section.write_buffers,
+            "this is for all connections, and less than limits.streams.write_buffer allows for one",
+            format!("Write at least {}", section.write_buffer),
+        );
+    }
     let connections = value::limit(problems, "limits.streams.connections", section.connections);
     let connections_per_source =
         value::limit(problems, "limits.streams.connections_per_source", section.connections_per_source);
@@ -66,6 +74,7 @@ pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -
         idle_deadline: idle_deadline?,
         frame_deadline: frame_deadline?,
         write_buffer: section.write_buffer,
+        write_buffers: section.write_buffers,
     })
 }
 

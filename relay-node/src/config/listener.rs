@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use turn::Transport;
 
-use super::document::ListenerSection;
+use super::document::{ListenerSection, ProxySection};
 use super::host::Host;
 use super::problem::Problems;
 use super::value;
@@ -24,13 +25,15 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What clients reach it by, where that is another address.
     pub advertised: Option<SocketAddr>,
-    /// Whether every connection begins with a PROXY protocol v2 header.
-    pub proxy_protocol: bool,
-    /// What a TLS listener shows for itself.
+    /// Who may connect, each time with a PROXY protocol v2 header; empty where clients connect
+    /// themselves.
+    pub proxies: Vec<IpNet>,
+    /// What it shows for itself to TLS clients. A TCP listener that has it serves TLS to those who
+    /// begin with it.
     pub identity: Option<Identity>,
 }
 
-/// Where the certificate of a TLS listener is.
+/// Where the certificate of a listener is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// PEM file of the chain, the server's own certificate first.
@@ -71,7 +74,7 @@ fn default_listeners(host: &Host) -> Vec<Listener> {
         transport,
         address: SocketAddr::new(address, DEFAULT_PORT),
         advertised: None,
-        proxy_protocol: false,
+        proxies: Vec::new(),
         identity: None,
     };
     addresses
@@ -107,22 +110,44 @@ fn one(problems: &mut Problems, index: usize, section: &ListenerSection) -> Opti
             "Write an address of the same family, or a second listener",
         );
     }
-    if section.proxy_protocol && transport == Some(Transport::Udp) {
+    let proxies = proxies(problems, &field, transport, &section.proxy_protocol);
+    let identity = identity(problems, &field, transport, section);
+    Some(Listener { transport: transport?, address: address?, advertised, proxies, identity })
+}
+
+/// Whoever may send a PROXY header can be any client: they have to be named.
+fn proxies(
+    problems: &mut Problems,
+    field: &impl Fn(&str) -> String,
+    transport: Option<Transport>,
+    section: &ProxySection,
+) -> Vec<IpNet> {
+    let name = field("proxy_protocol");
+    let networks = match section {
+        ProxySection::Flag(false) => &[],
+        ProxySection::Flag(true) => {
+            problems.add(
+                name,
+                true,
+                "anybody could say that they are anybody",
+                "Write the networks that your proxies connect from, such as [\"10.0.0.0/8\"]",
+            );
+            return Vec::new();
+        }
+        ProxySection::One(network) => std::slice::from_ref(network),
+        ProxySection::Many(networks) => networks.as_slice(),
+    };
+    if let (Some(first), Some(Transport::Udp)) = (networks.first(), transport) {
         problems.add(
-            field("proxy_protocol"),
-            true,
+            name,
+            first,
             "a UDP listener cannot expect a PROXY protocol header",
             "Remove it, or make this a tcp or tls listener",
         );
+        return Vec::new();
     }
-    let identity = identity(problems, &field, transport, section);
-    Some(Listener {
-        transport: transport?,
-        address: address?,
-        advertised,
-        proxy_protocol: section.proxy_protocol,
-        identity,
-    })
+    let networks = networks.iter();
+    networks.filter_map(|network| value::network(problems, &name, network)).collect()
 }
 
 fn identity(
@@ -138,13 +163,19 @@ fn identity(
                 "a TLS listener needs one, and none is given",
                 "Name a PEM file",
             ),
-            (Transport::Udp | Transport::Tcp, Some(path)) => problems.add(
+            (Transport::Tcp, None) if section.certificate.is_some() || section.key.is_some() => problems
+                .add_hidden(
+                    field(name),
+                    "to serve TLS too, a TCP listener needs both a certificate and its key",
+                    "Name a PEM file, or remove the other one",
+                ),
+            (Transport::Udp, Some(path)) => problems.add(
                 field(name),
                 path.display(),
-                "only a TLS listener has one",
+                "a UDP listener has none",
                 "Remove it, or write transport = \"tls\"",
             ),
-            (Transport::Tls, Some(_)) | (Transport::Udp | Transport::Tcp, None) => {}
+            (Transport::Tls | Transport::Tcp, Some(_)) | (Transport::Udp | Transport::Tcp, None) => {}
         }
     }
     let identity = Identity { certificate: section.certificate.clone()?, key: section.key.clone()? };

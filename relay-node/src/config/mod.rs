@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use turn::{Lifetimes, Quota, Realm};
+use turn::{Lifetimes, Quota, Realm, Transport};
 
 pub use credentials::{Credentials, Nonce};
 pub use host::Host;
@@ -217,12 +217,19 @@ fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "realm        {}", self.realm.as_str())?;
-        for Listener { transport, address, advertised, proxy_protocol, .. } in &self.listeners {
+        for Listener { transport, address, advertised, proxies, identity } in &self.listeners {
             write!(f, "listener     {} {address}", transport.name())?;
+            if *transport == Transport::Tcp && identity.is_some() {
+                write!(f, ", and tls")?;
+            }
             if let Some(advertised) = advertised {
                 write!(f, ", reached by {advertised}")?;
             }
-            writeln!(f, "{}", if *proxy_protocol { ", behind PROXY protocol v2" } else { "" })?;
+            if !proxies.is_empty() {
+                let proxies: Vec<_> = proxies.iter().map(ToString::to_string).collect();
+                write!(f, ", by PROXY protocol v2 from {}", proxies.join(", "))?;
+            }
+            writeln!(f)?;
         }
         for address in [self.relay.addresses.v4, self.relay.addresses.v6].into_iter().flatten() {
             let (first, last) = (self.relay.ports.start(), self.relay.ports.end());

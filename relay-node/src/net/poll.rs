@@ -19,6 +19,8 @@ pub enum Interest {
     ReadWrite,
     /// Room to write.
     Write,
+    /// Nothing but an error or the end of both sides.
+    Nothing,
 }
 
 impl Interest {
@@ -28,6 +30,7 @@ impl Interest {
             Self::ReadEdge => EventFlags::IN.union(EventFlags::ET),
             Self::ReadWrite => EventFlags::IN.union(EventFlags::OUT),
             Self::Write => EventFlags::OUT,
+            Self::Nothing => EventFlags::empty(),
         }
     }
 }

@@ -21,13 +21,7 @@ pub struct Acceptor {
 impl Acceptor {
     /// Binds and listens.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // A restarted relay must not wait for its old connections to time out.
-        socket.set_reuse_address(true)?;
+        let socket = open(address)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -57,16 +51,16 @@ impl Acceptor {
                 // Already gone.
                 Err(_) => Accepted::Refused,
             },
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EMFILE | libc::ENFILE) => {
+            Err(error) => match Trouble::of(&error) {
+                Trouble::NothingWaits => Accepted::None,
+                Trouble::OneConnection => Accepted::Refused,
+                Trouble::Lasting => Accepted::Unable,
+                Trouble::NoDescriptor => {
                     drop(self.reserve.take());
                     let refused = self.listener.accept().is_ok();
                     self.reserve = reserve();
-                    if refused { Accepted::Refused } else { Accepted::None }
+                    if refused { Accepted::Refused } else { Accepted::Unable }
                 }
-                // The client was faster: the next one may be fine.
-                Some(libc::ECONNABORTED | libc::EINTR) => Accepted::Refused,
-                _ => Accepted::None,
             },
         }
     }
@@ -80,6 +74,43 @@ pub enum Accepted {
     Refused,
     /// Nothing waits.
     None,
+    /// The system cannot give what waits, and would say so again at once.
+    Unable,
+}
+
+/// What an error of accept(2) is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    NothingWaits,
+    /// The connection that was next: the one behind it may be fine.
+    OneConnection,
+    /// The process or the system has no descriptor left.
+    NoDescriptor,
+    /// Memory, a security filter, or what nobody thought of.
+    Lasting,
+}
+
+impl Trouble {
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => Self::NothingWaits,
+            // accept(2) asks to treat the network's errors as the connection's.
+            Some(
+                libc::ECONNABORTED
+                | libc::EINTR
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH,
+            ) => Self::OneConnection,
+            Some(libc::EMFILE | libc::ENFILE) => Self::NoDescriptor,
+            _ => Self::Lasting,
+        }
+    }
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
@@ -99,4 +130,24 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 fn reserve() -> Option<File> {
     File::open("/dev/null").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_away_is_not_tried_again_at_once() {
+        let trouble = |code| Trouble::of(&io::Error::from_raw_os_error(code));
+        for code in [libc::ENOMEM, libc::ENOBUFS, libc::EPERM, libc::EACCES, libc::EIO] {
+            assert_eq!(trouble(code), Trouble::Lasting, "{code}");
+        }
+        for code in [libc::EMFILE, libc::ENFILE] {
+            assert_eq!(trouble(code), Trouble::NoDescriptor, "{code}");
+        }
+        for code in [libc::ECONNABORTED, libc::EPROTO, libc::ENETUNREACH] {
+            assert_eq!(trouble(code), Trouble::OneConnection, "{code}");
+        }
+        assert_eq!(trouble(libc::EAGAIN), Trouble::NothingWaits);
+    }
 }

@@ -77,7 +77,7 @@ fn listener(listener: &Listener) -> Result<ListenerPlan, CertificateError> {
     Ok(ListenerPlan {
         transport: listener.transport,
         bind: listener.address,
-        proxy_protocol: listener.proxy_protocol,
+        proxies: listener.proxies.clone(),
         tls: identity
             .map(|identity| Certificates::from_files(identity.certificate, identity.key))
             .transpose()?,

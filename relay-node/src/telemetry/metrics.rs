@@ -120,10 +120,23 @@ fn sockets(instruments: &Instruments<'_>) {
         |worker, observe| {
             let sockets = worker.sockets();
             observe(sockets.connections_refused, &[("reason", "limit")]);
+            observe(sockets.connections_displaced, &[("reason", "displaced")]);
+            observe(sockets.connections_untrusted, &[("reason", "no_proxy")]);
             observe(sockets.connections_invalid, &[("reason", "invalid")]);
             observe(sockets.connections_late, &[("reason", "late")]);
             observe(sockets.connections_stuck, &[("reason", "stuck")]);
         },
+    );
+    instruments.gauge(
+        "edgerelay_waiting_stream_bytes",
+        "Memory that holds what waits for clients that read too slowly",
+        |worker, observe| observe(worker.sockets().stream_bytes_waiting, &[]),
+    );
+    instruments.counter(
+        "edgerelay_paused_accepts",
+        "",
+        "Times that a listener waited since files or memory ran out",
+        |worker, observe| observe(worker.sockets().accepts_paused, &[]),
     );
     instruments.counter(
         "edgerelay_dropped_stream_packets",

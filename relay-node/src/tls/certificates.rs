@@ -14,8 +14,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::NoServerSessionStorage;
 use thiserror::Error;
 
-/// TURN over TLS (RFC 7443). A client that offers other protocols only is refused.
-const ALPN: &[u8] = b"stun.turn";
+/// TURN and STUN over TLS (RFC 7443), what we like best first. A client that offers other protocols
+/// only is refused, one that offers none is served (RFC 7301 section 3.2).
+const ALPN: [&[u8]; 2] = [b"stun.turn", b"stun.nat-discovery"];
 
 /// Who the relay is towards TLS clients. Clones are the same identity.
 #[derive(Clone)]
@@ -171,7 +172,7 @@ fn config(
             key: key_name.to_owned(),
             source,
         })?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
     // Clients stay for a call and come back with a new one: sessions to resume would only take memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

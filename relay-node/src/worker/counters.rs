@@ -54,12 +54,20 @@ socket_stats! {
     connections_accepted,
     /// Connections closed at once, for a limit.
     connections_refused,
+    /// Connections closed since another source had fewer and no place was left.
+    connections_displaced,
+    /// Connections closed since only listed proxies may connect there.
+    connections_untrusted,
     /// Connections closed for what came on them: bad PROXY headers, TLS handshakes, frames.
     connections_invalid,
     /// Connections closed for what did not come in time.
     connections_late,
     /// Connections closed since an answer did not fit behind what they had not read.
     connections_stuck,
+    /// Times that a listener was left alone for a while, since the system could not give what waited.
+    accepts_paused,
+    /// Memory that holds what waits for clients that read too slowly, in bytes.
+    stream_bytes_waiting,
     /// Packets for clients dropped since the client reads too slowly.
     stream_packets_dropped,
     /// Events dropped since nobody took them in time.

@@ -9,21 +9,45 @@ use super::run::Worker;
 use super::stream::{Cause, End};
 use super::token::Path;
 
+/// What a round takes from connections, in bytes on the wire. After it the datagrams have their turn.
+const ROUND: usize = 64 * 1024;
+/// What a connection counts for that is read, whatever came: the calls cost as much.
+const READ_COST: usize = 1024;
+/// What a packet counts for at least: a small one costs as much as a large one.
+const FRAME_COST: usize = 256;
+
 impl Worker {
-    /// Reads from a connection and takes the packets that came.
-    pub(super) fn take_from_connection(&mut self, connection: usize, ready: Ready, now: Now) {
+    /// Notes what epoll tells of a connection.
+    pub(super) fn note_connection(&mut self, connection: usize, ready: Ready) {
         if ready.write {
             self.streams.has_room(connection);
         }
-        if !ready.read {
-            return;
+        if ready.read {
+            self.streams.note_ready(connection);
         }
+    }
+
+    /// Reads from connections as much as a round may take, from each at most once and who has waited
+    /// longest first. The others stay where they are for the next round.
+    pub(super) fn take_from_connections(&mut self, now: Now) {
+        let mut left = ROUND;
+        while left > 0
+            && let Some(connection) = self.streams.next_ready()
+        {
+            left = left.saturating_sub(self.take_from_connection(connection, now));
+        }
+    }
+
+    /// Reads from a connection and takes the packets that came; what that counts for.
+    fn take_from_connection(&mut self, connection: usize, now: Now) -> usize {
         // Taken out for the time, since packets in it go through the whole worker.
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some((five_tuple, received)) = self.streams.read(connection, &mut scratch) {
+        let mut cost = READ_COST;
+        if let Some((five_tuple, received)) = self.streams.read(connection, &mut scratch, &self.poller) {
             let client = Client { five_tuple, path: Path::Connection(connection).pack() };
             let bytes = scratch.get(..received.filled).unwrap_or_default();
-            let valid = self.take_frames(&client, connection, bytes, now);
+            let (frames, valid) = self.take_frames(&client, connection, bytes, now);
+            cost = cost.max(received.wire).max(frames * FRAME_COST);
             match received.end {
                 _ if !valid => self.streams.doom(connection, Cause::Invalid),
                 Some(End::Invalid) => self.streams.doom(connection, Cause::Invalid),
@@ -38,10 +62,12 @@ impl Worker {
             }
         }
         self.scratch = scratch;
+        cost
     }
 
-    /// Takes the frames in `bytes` and keeps what is left; whether all of it is well formed.
-    fn take_frames(&mut self, client: &Client, connection: usize, bytes: &[u8], now: Now) -> bool {
+    /// Takes the frames in `bytes` and keeps what is left; how many there were, and whether all of it is
+    /// well formed.
+    fn take_frames(&mut self, client: &Client, connection: usize, bytes: &[u8], now: Now) -> (usize, bool) {
         let mut rest = bytes;
         let mut frames = 0;
         loop {
@@ -55,9 +81,9 @@ impl Worker {
                 Frame::Incomplete => {
                     let proven = self.turn.has_allocation(&client.five_tuple);
                     self.streams.keep(connection, rest, frames, proven, now);
-                    return true;
+                    return (frames, true);
                 }
-                Frame::Invalid => return false,
+                Frame::Invalid => return (frames, false),
             }
         }
     }

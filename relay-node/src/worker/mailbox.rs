@@ -10,6 +10,8 @@ use turn::Settings;
 
 use crate::net::wake::Waker;
 
+use super::stream::{Seat, Taken};
+
 /// What a worker is told to do.
 pub(super) enum Command {
     /// Go on under these settings.
@@ -18,6 +20,10 @@ pub(super) enum Command {
     Drain,
     /// Take new allocations again.
     Resume,
+    /// Go on with a TLS handshake.
+    Handshake(Taken),
+    /// Close a connection whose place another one has.
+    Displace(Seat),
     /// End all allocations and the worker.
     Stop,
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use turn::{Ledger, Settings, Transport};
 
 use crate::tls::Certificates;
@@ -34,9 +35,11 @@ pub struct ListenerPlan {
     pub transport: Transport,
     /// Where. Port 0 lets the system choose.
     pub bind: SocketAddr,
-    /// Whether each connection starts with a PROXY protocol v2 header. Not for UDP.
-    pub proxy_protocol: bool,
-    /// Who the relay is; for TLS only.
+    /// Who may connect, each time with a PROXY protocol v2 header; empty where clients connect
+    /// themselves. Not for UDP.
+    pub proxies: Vec<IpNet>,
+    /// Who the relay is. A TLS listener needs it; a TCP listener that has it serves TLS to those who
+    /// begin with it.
     pub tls: Option<Certificates>,
 }
 
@@ -55,4 +58,7 @@ pub struct StreamLimits {
     pub frame_deadline: Duration,
     /// Bytes that may wait for a client that reads slowly.
     pub write_buffer: usize,
+    /// Bytes that may wait for all of them. Each worker has its part; from what is left of that each
+    /// slow reader gets as much as is left, and 4 KiB in any case.
+    pub write_buffers: usize,
 }

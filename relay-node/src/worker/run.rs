@@ -109,18 +109,20 @@ impl Worker {
             self.serve_clients(now);
             self.serve_errors(now);
             self.serve_peers(now);
+            self.take_from_connections(now);
             if self.turn.next_timeout().is_some_and(|due| due <= now.monotonic) {
                 self.turn.timeout(now);
                 self.follow_outputs(now);
             }
             self.expire_connections(now);
+            self.streams.resume_accepting(&self.poller, now);
             self.end_round(now);
         }
     }
 
     /// How long nothing has to be done unless something comes.
     fn timeout(&self, now: Now) -> Option<Duration> {
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() || self.streams.is_behind() {
             return Some(Duration::ZERO);
         }
         let due = self.turn.next_timeout().into_iter().chain(self.streams.next_deadline()).min();
@@ -140,7 +142,7 @@ impl Worker {
             Some(Token::Acceptor(listener)) => {
                 self.streams.accept(listener, &self.poller, now, &mut self.stats);
             }
-            Some(Token::Connection(connection)) => self.take_from_connection(connection, ready, now),
+            Some(Token::Connection(connection)) => self.note_connection(connection, ready),
             None => {}
         }
     }
@@ -263,6 +265,8 @@ impl Worker {
                 Command::Apply(settings) => self.turn.apply(settings),
                 Command::Drain => self.turn.drain(),
                 Command::Resume => self.turn.resume(),
+                Command::Handshake(taken) => self.streams.take_back(taken, &self.poller),
+                Command::Displace(seat) => self.streams.displace(seat),
                 Command::Stop => {
                     self.turn.end_all(now);
                     self.stopped = true;
@@ -325,7 +329,7 @@ impl Worker {
     }
 
     fn end_round(&mut self, now: Now) {
-        self.streams.flush(&self.poller);
+        self.streams.flush(&self.poller, &mut self.stats);
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);
         self.counters.publish(self.turn.stats(), &self.stats, self.turn.allocations());

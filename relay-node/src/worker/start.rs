@@ -19,7 +19,7 @@ use super::datagrams::{Datagrams, Listener};
 use super::mailbox::Mailbox;
 use super::plan::{ListenerPlan, Plan};
 use super::run::{Waiting, Worker};
-use super::stream::{Admission, SCRATCH, StreamListener, Streams};
+use super::stream::{Admission, SCRATCH, Shared, StreamListener, Streams, start_handshakers};
 use super::token::Token;
 use super::workers::{BoundListener, Events, Workers};
 
@@ -69,15 +69,17 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
     }
     let admission = Arc::new(Admission::new(plan.streams.connections, plan.streams.connections_per_source));
     let mailboxes: Vec<_> = (0..count).map(|_| Mailbox::new().map(Arc::new)).collect::<Result<_, _>>()?;
+    let (handshakers, handshakes) = start_handshakers(&mailboxes)?;
     let mut workers = Workers {
         bound,
         mailboxes: mailboxes.clone(),
         counters: (0..count).map(|_| Arc::default()).collect(),
         events: (0..count).map(|_| Arc::new(Events::new(EVENTS))).collect(),
         threads: Vec::new(),
+        handshakers,
     };
     let cores = if plan.pin { affinity::allowed_cores() } else { Vec::new() };
-    for (index, sockets) in sockets.into_iter().enumerate() {
+    for (index, (sockets, handshakes)) in sockets.into_iter().zip(handshakes).enumerate() {
         let (Some(mailbox), Some(counters), Some(events)) =
             (mailboxes.get(index), workers.counters.get(index), workers.events.get(index))
         else {
@@ -88,12 +90,18 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
         let poller = Poller::new()?;
         sockets.register(&poller)?;
         poller.add(mailbox.waker(), Token::Mailbox.pack(), Interest::Read)?;
+        let shared = Shared {
+            worker: index,
+            mailboxes: mailboxes.clone(),
+            admission: Arc::clone(&admission),
+            handshakes,
+        };
         let worker = Worker {
             index,
             turn,
             poller,
             datagrams: Datagrams::new(sockets.datagrams),
-            streams: Streams::new(sockets.streams, plan.streams, Arc::clone(&admission)),
+            streams: Streams::new(sockets.streams, plan.streams, shared),
             scratch: vec![0; SCRATCH],
             steering,
             mailboxes: mailboxes.clone(),
@@ -149,7 +157,7 @@ fn bind(
     steering: Option<Steering>,
 ) -> Result<SocketAddr, StartError> {
     let transport = plan.transport;
-    if transport == Transport::Udp && plan.proxy_protocol {
+    if transport == Transport::Udp && !plan.proxies.is_empty() {
         return Err(StartError::ProxiedDatagrams(plan.bind));
     }
     if transport == Transport::Tls && plan.tls.is_none() {
@@ -172,9 +180,9 @@ fn bind(
         } else {
             let acceptor = Acceptor::bind(address).map_err(failed)?;
             address = acceptor.local_address().map_err(failed)?;
-            let tls = plan.tls.clone().filter(|_| transport == Transport::Tls);
-            let proxy_protocol = plan.proxy_protocol;
-            (None, Some(StreamListener { acceptor, address, transport, proxy_protocol, tls }))
+            let (proxies, tls) = (plan.proxies.clone(), plan.tls.clone());
+            let listener = StreamListener { acceptor, address, transport, proxies, tls, resumes: None };
+            (None, Some(listener))
         };
         sockets.datagrams.push(datagrams);
         sockets.streams.push(streams);

@@ -9,6 +9,7 @@ use turn::{Event, Settings, Transport};
 
 use super::counters::Counters;
 use super::mailbox::{Command, Mailbox};
+use super::stream::Handshaker;
 
 /// A listener with the address that it really has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Workers {
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) events: Vec<Arc<Events>>,
     pub(super) threads: Vec<JoinHandle<()>>,
+    // Dropped last: until then the workers can be given back what they handed out.
+    pub(super) handshakers: Vec<Handshaker>,
 }
 
 impl Workers {
@@ -72,9 +75,9 @@ impl Workers {
         self.events.clone()
     }
 
-    /// Whether every worker runs.
+    /// Whether every worker runs, and all that they need.
     pub fn alive(&self) -> bool {
-        self.dead_worker().is_none()
+        self.dead_worker().is_none() && !self.handshakers.iter().any(Handshaker::is_finished)
     }
 
     /// The first worker whose thread has ended, by panic or otherwise: nobody serves its clients any
@@ -131,6 +134,7 @@ mod tests {
                 counters: Vec::new(),
                 events: Vec::new(),
                 threads: vec![living(), living(), thread::spawn(end)],
+                handshakers: Vec::new(),
             };
             while workers.alive() {
                 thread::yield_now();

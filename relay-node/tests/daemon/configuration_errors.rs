@@ -131,10 +131,22 @@ fn listeners() {
         "0.0.0.0:3478",
     );
     refused(
-        &[("listeners", &with("udp", ", proxy_protocol = true"))],
+        &[("listeners", &with("udp", ", proxy_protocol = '10.0.0.0/8'"))],
+        "listeners[0].proxy_protocol",
+        Some("10.0.0.0/8"),
+        "tcp or tls",
+    );
+    refused(
+        &[("listeners", &with("tcp", ", proxy_protocol = true"))],
         "listeners[0].proxy_protocol",
         Some("true"),
-        "tcp or tls",
+        "networks that your proxies connect from",
+    );
+    refused(
+        &[("listeners", &with("tcp", ", proxy_protocol = ['10.0.0.1/8']"))],
+        "listeners[0].proxy_protocol",
+        Some("10.0.0.1/8"),
+        "\"10.0.0.0/8\"",
     );
     refused(
         &[("listeners", &with("udp", ", advertised = '[2001:db8::1]:3478'"))],
@@ -178,6 +190,12 @@ fn certificates() {
     }
     refused(
         &[("listeners", "[{transport = 'tcp', address = '127.0.0.1:1', key = '/k'}]")],
+        "listeners[0].certificate",
+        None,
+        "PEM file",
+    );
+    refused(
+        &[("listeners", "[{transport = 'udp', address = '127.0.0.1:1', key = '/k'}]")],
         "listeners[0].key",
         Some("/k"),
         "transport = \"tls\"",
@@ -207,6 +225,8 @@ fn limits() {
     }
     let field = "limits.streams.write_buffer";
     refused(&[(field, "1000")], field, Some("1000"), "at least 65560");
+    let field = "limits.streams.write_buffers";
+    refused(&[(field, "1000")], field, Some("1000"), "at least 262144");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const PROXIED: &str = "203.0.113.9:1234";
 
 fn node(plan: NodePlan) -> Node {
     let mut plan = plan;
-    plan.listeners[0].proxy_protocol = true;
+    plan.listeners[0].proxies = vec!["127.0.0.1/32".parse().unwrap()];
     plan.start()
 }
 
@@ -98,4 +98,37 @@ fn a_header_in_front_of_tls_is_read_first() {
     let mut alert = [0; 7];
     stream.read_exact(&mut alert).unwrap();
     assert_eq!(alert[..2], [21, 3]);
+}
+
+#[test]
+fn nobody_but_a_listed_proxy_may_connect() {
+    let mut plan = NodePlan::tcp();
+    plan.listeners[0].proxies = vec!["127.0.0.2/32".parse().unwrap()];
+    let node = plan.start();
+    let mut stream = connect(node.address());
+    // The relay may be faster than this.
+    let _ = stream.write_all(&header(Command::Proxy));
+    assert!(is_closed(&mut stream));
+    wait_until("it is counted", || node.count(|stats| stats.connections_untrusted) == 1);
+}
+
+#[test]
+fn a_five_tuple_claimed_twice_ends_nobodys_allocation() {
+    let node = node(NodePlan::tcp());
+    let claim = || {
+        let mut stream = connect(node.address());
+        stream.write_all(&header(Command::Proxy)).unwrap();
+        stream
+    };
+    let mut client = Client::over(StreamWire::new(claim()));
+    client.allocate();
+
+    assert!(is_closed(&mut claim()), "the second one is refused");
+    wait_until("it is counted", || node.count(|stats| stats.connections_refused) == 1);
+    wait_until("it is gone", || node.count(|stats| stats.connections_open) == 1);
+    assert_eq!(client.refresh(600), 0, "the first one's allocation lives");
+
+    drop(client);
+    wait_until("the first one is gone", || node.count(|stats| stats.connections_open) == 0);
+    assert_eq!(Client::over(StreamWire::new(claim())).binding().code(), 0, "it is free again");
 }

@@ -51,3 +51,41 @@ fn an_answer_that_does_not_fit_closes_the_connection() {
     let mut other = Client::tcp(node.address());
     assert_eq!(other.binding().code(), 0);
 }
+
+#[test]
+fn many_slow_readers_share_one_total() {
+    let mut limits = stream_limits();
+    // Room for one alone.
+    (limits.write_buffer, limits.write_buffers) = (256 * 1024, 256 * 1024);
+    let node = NodePlan::tcp().streams(limits).start();
+    let peer = peer();
+    let mut slow: Vec<_> = (0..8).map(|_| Client::tcp(node.address())).collect();
+    let relayed: Vec<_> = slow
+        .iter_mut()
+        .map(|client| {
+            let relayed = client.allocate();
+            client.bind(0x4000, peer.local_addr().unwrap());
+            relayed
+        })
+        .collect();
+    let dropped = || node.count(|stats| stats.stream_packets_dropped);
+    for relayed in &relayed {
+        let before = dropped();
+        wait_until("its packets are dropped", || {
+            for _ in 0..32 {
+                peer.send_to(&[1; 1200], *relayed).unwrap();
+            }
+            dropped() > before
+        });
+    }
+    wait_until("what they hold is known", || node.count(|stats| stats.stream_bytes_waiting) > 0);
+    let held = node.count(|stats| stats.stream_bytes_waiting);
+    assert!(held <= 2 * 256 * 1024 + 8 * 2 * 4096, "{held} bytes wait for eight slow readers");
+
+    // Even now another one gets its answers and its packets.
+    let mut other = Client::tcp(node.address());
+    let relayed = other.allocate();
+    other.bind(0x4000, peer.local_addr().unwrap());
+    peer.send_to(b"for the other", relayed).unwrap();
+    assert_eq!(other.receive(), Packet::Channel { number: 0x4000, payload: b"for the other".to_vec() });
+}

@@ -41,7 +41,7 @@ fn a_plan_that_makes_no_sense_is_refused() {
     let error = refusal(NodePlan::new().listen(Transport::Tls, "127.0.0.1:0"));
     assert!(matches!(error, StartError::NoCertificate(_)), "{error}");
     let mut plan = NodePlan::udp();
-    plan.listeners[0].proxy_protocol = true;
+    plan.listeners[0].proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let error = refusal(plan);
     assert!(matches!(error, StartError::ProxiedDatagrams(_)), "{error}");
 }

@@ -41,6 +41,13 @@ fn alpn_is_chosen_left_out_or_refused() {
     let chosen = TlsClient::tls(node.address(), &certificate, &["h2", "stun.turn"]).unwrap();
     assert_eq!(chosen.session().alpn_protocol(), Some(&b"stun.turn"[..]));
 
+    let mut discovery = TlsClient::tls(node.address(), &certificate, &["stun.nat-discovery"]).unwrap();
+    assert_eq!(discovery.session().alpn_protocol(), Some(&b"stun.nat-discovery"[..]));
+    assert_eq!(discovery.binding().code(), 0);
+    let both = ["stun.nat-discovery", "stun.turn"];
+    let both = TlsClient::tls(node.address(), &certificate, &both).unwrap();
+    assert_eq!(both.session().alpn_protocol(), Some(&b"stun.turn"[..]));
+
     let mut without = TlsClient::tls(node.address(), &certificate, &[]).unwrap();
     assert_eq!(without.session().alpn_protocol(), None);
     assert_eq!(without.binding().code(), 0);

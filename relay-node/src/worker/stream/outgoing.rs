@@ -5,52 +5,75 @@
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
     start: usize,
+    /// Bytes that TLS has taken and not yet written.
+    in_tls: usize,
 }
 
-/// Buffers that no connection needs just now.
-#[derive(Default)]
-pub(super) struct Buffers(Vec<Vec<u8>>);
+/// All memory of a worker for what waits: buffers that no connection needs just now, and how much the
+/// others hold.
+pub(super) struct Buffers {
+    spare: Vec<Vec<u8>>,
+    used: usize,
+    total: usize,
+    most: usize,
+}
 
 /// Buffers kept at most, and the largest that is kept.
 const KEPT: usize = 64;
 const KEPT_SIZE: usize = 64 * 1024;
+/// What every connection may have, however much the others hold: room for an answer or two.
+pub(in crate::worker) const LEAST: usize = 4096;
 
 impl Buffers {
+    /// Lets one connection have `most` bytes, and all of them `total` beside [`LEAST`] for each.
+    pub(super) fn new(most: usize, total: usize) -> Self {
+        Self { spare: Vec::new(), used: 0, total, most }
+    }
+
+    /// How many bytes of memory all connections hold.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
     /// An empty buffer, a used one if there is any.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_default()
     }
 
     /// Keeps a buffer for the next one who needs it.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        if (1..=KEPT_SIZE).contains(&buffer.capacity()) && self.0.len() < KEPT {
+        if (1..=KEPT_SIZE).contains(&buffer.capacity()) && self.spare.len() < KEPT {
             buffer.clear();
-            self.0.push(buffer);
+            self.spare.push(buffer);
         }
+    }
+
+    /// Whether a connection may hold `bytes`: as much as is still free. So one slow reader gets half of
+    /// it all, and many get equal parts of nearly all, with some left for the next one.
+    fn allow(&self, bytes: usize) -> bool {
+        let fair = self.total.saturating_sub(self.used).min(self.most);
+        bytes <= fair.max(LEAST.min(self.most))
     }
 }
 
 impl Outgoing {
-    /// How many bytes wait.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-
-    /// Whether none does.
+    /// Whether nothing waits, unless TLS has it.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.start == self.bytes.len()
     }
 
-    /// What waits.
+    /// What waits, and TLS does not have yet.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// Adds `packet` unless more than `most` bytes would wait then.
-    pub(super) fn push(&mut self, packet: &[u8], most: usize, buffers: &mut Buffers) -> bool {
-        if self.len() + packet.len() > most {
+    /// Adds `packet` unless more would wait then than this connection may have.
+    pub(super) fn push(&mut self, packet: &[u8], buffers: &mut Buffers) -> bool {
+        let waiting = self.bytes.len() - self.start + self.in_tls;
+        if !buffers.allow(waiting + packet.len()) {
             return false;
         }
+        buffers.used -= self.bytes.capacity();
         if self.bytes.capacity() == 0 {
             self.bytes = buffers.take();
         }
@@ -59,6 +82,8 @@ impl Outgoing {
             self.start = 0;
         }
         self.bytes.extend_from_slice(packet);
+        // What is held counts, not what is filled.
+        buffers.used += self.bytes.capacity();
         true
     }
 
@@ -66,14 +91,22 @@ impl Outgoing {
     pub(super) fn advance(&mut self, count: usize, buffers: &mut Buffers) {
         self.start = (self.start + count).min(self.bytes.len());
         if self.is_empty() {
-            self.release(buffers);
+            self.start = 0;
+            buffers.used -= self.bytes.capacity();
+            buffers.give(std::mem::take(&mut self.bytes));
         }
+    }
+
+    /// Notes how many bytes TLS has taken and not yet written.
+    pub(super) fn set_in_tls(&mut self, count: usize, buffers: &mut Buffers) {
+        buffers.used = buffers.used - self.in_tls + count;
+        self.in_tls = count;
     }
 
     /// Forgets everything.
     pub(super) fn release(&mut self, buffers: &mut Buffers) {
-        self.start = 0;
-        buffers.give(std::mem::take(&mut self.bytes));
+        self.set_in_tls(0, buffers);
+        self.advance(self.bytes.len(), buffers);
     }
 }
 
@@ -83,15 +116,51 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_order_and_never_exceed_the_limit() {
-        let (mut outgoing, mut buffers) = (Outgoing::default(), Buffers::default());
-        assert!(outgoing.push(b"abcd", 8, &mut buffers));
-        assert!(outgoing.push(b"efgh", 8, &mut buffers));
-        assert!(!outgoing.push(b"i", 8, &mut buffers));
+        let (mut outgoing, mut buffers) = (Outgoing::default(), Buffers::new(8, 1000));
+        assert!(outgoing.push(b"abcd", &mut buffers));
+        assert!(outgoing.push(b"efgh", &mut buffers));
+        assert!(!outgoing.push(b"i", &mut buffers));
         outgoing.advance(5, &mut buffers);
-        assert!(outgoing.push(b"ijkl", 8, &mut buffers));
+        assert!(outgoing.push(b"ijkl", &mut buffers));
         assert_eq!(outgoing.bytes(), b"fghijkl");
         outgoing.advance(7, &mut buffers);
         assert!(outgoing.is_empty());
-        assert_eq!((outgoing.bytes.capacity(), buffers.0.len()), (0, 1));
+        assert_eq!((outgoing.bytes.capacity(), buffers.spare.len(), buffers.used), (0, 1, 0));
+    }
+
+    #[test]
+    fn what_tls_has_counts_until_it_is_written() {
+        let (mut outgoing, mut buffers) = (Outgoing::default(), Buffers::new(8, 1000));
+        assert!(outgoing.push(b"abcdefgh", &mut buffers));
+        outgoing.set_in_tls(8, &mut buffers);
+        outgoing.advance(8, &mut buffers);
+        assert!(!outgoing.push(b"i", &mut buffers));
+        outgoing.set_in_tls(0, &mut buffers);
+        assert!(outgoing.push(b"i", &mut buffers));
+        outgoing.set_in_tls(3, &mut buffers);
+        outgoing.release(&mut buffers);
+        assert_eq!(buffers.used, 0);
+    }
+
+    #[test]
+    fn many_slow_readers_share_one_total_and_the_next_one_still_gets_its_part() {
+        let total = 1024 * 1024;
+        let mut buffers = Buffers::new(256 * 1024, total);
+        let mut slow: Vec<_> = (0..1000).map(|_| Outgoing::default()).collect();
+        let packet = [0; 1200];
+        for outgoing in &mut slow {
+            while outgoing.push(&packet, &mut buffers) {}
+        }
+        let held: usize = slow.iter().map(|outgoing| outgoing.bytes.capacity()).sum();
+        assert_eq!(held, buffers.used);
+        // A buffer grows by doubling, and each connection has its least.
+        assert!(held <= total + 256 * 1024 + slow.len() * 2 * LEAST, "{held}");
+        let mut next = Outgoing::default();
+        assert!(next.push(&packet, &mut buffers), "its least");
+        for outgoing in &mut slow {
+            outgoing.release(&mut buffers);
+        }
+        next.release(&mut buffers);
+        assert_eq!(buffers.used, 0);
     }
 }

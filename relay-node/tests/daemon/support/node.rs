@@ -61,6 +61,7 @@ pub fn stream_limits() -> StreamLimits {
         idle_deadline: Duration::from_secs(60),
         frame_deadline: Duration::from_secs(60),
         write_buffer: 256 * 1024,
+        write_buffers: 64 * 1024 * 1024,
     }
 }
 
@@ -103,7 +104,7 @@ impl NodePlan {
 
     pub fn listen(mut self, transport: Transport, bind: &str) -> Self {
         let bind = bind.parse().unwrap();
-        self.listeners.push(ListenerPlan { transport, bind, proxy_protocol: false, tls: None });
+        self.listeners.push(ListenerPlan { transport, bind, proxies: vec![], tls: None });
         self
     }
 

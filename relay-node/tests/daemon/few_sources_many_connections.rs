@@ -1,0 +1,95 @@
+//! A few sources cannot hold all connections: who has fewest gets a place from who has most.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+use crate::support::{
+    Client, Node, NodePlan, PATIENCE, Packet, StreamWire, is_closed, peer, receive, stream_limits, wait_until,
+};
+use edgerelay::worker::StreamLimits;
+use turn::Transport;
+
+const SOURCES: u8 = 8;
+const PER_SOURCE: usize = 6;
+
+type TcpClient = Client<StreamWire<TcpStream>>;
+
+fn node(workers: usize) -> Node {
+    let connections = usize::from(SOURCES) * PER_SOURCE;
+    let limits = StreamLimits { connections, connections_per_source: PER_SOURCE, ..stream_limits() };
+    // Listens on every address, so that each source may be another one of loopback.
+    NodePlan::new().listen(Transport::Tcp, "0.0.0.0:0").workers(workers).streams(limits).start()
+}
+
+/// A client at 127.0.1.`source`.
+fn client(node: &Node, source: u8) -> TcpClient {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(IpAddr::from([127, 0, 1, source]), 0).into()).unwrap();
+    let relay = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), node.address().port());
+    socket.connect(&relay.into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_tcp_nodelay(true).unwrap();
+    Client::over(StreamWire::new(socket.into()))
+}
+
+/// Eight sources take every place there is, each connection doing as `act` says.
+fn fill(node: &Node, act: impl Fn(&mut TcpClient)) -> Vec<TcpClient> {
+    let mut held = Vec::new();
+    for _ in 0..PER_SOURCE {
+        for source in 1..=SOURCES {
+            let mut client = client(node, source);
+            act(&mut client);
+            held.push(client);
+        }
+    }
+    assert_eq!(held.len(), usize::from(SOURCES) * PER_SOURCE);
+    held
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_one_without_an_allocation() {
+    let node = node(1);
+    let mut held = fill(&node, |client| assert_eq!(client.binding().code(), 0));
+    client(&node, 9).allocate();
+    wait_until("one had to go", || node.count(|stats| stats.connections_displaced) == 1);
+    for it in &held {
+        it.wire.stream.set_nonblocking(true).unwrap();
+    }
+    let closed = held.iter_mut().map(|it| usize::from(is_closed(&mut it.wire.stream))).sum::<usize>();
+    assert_eq!(closed, 1);
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_an_allocation_that_is_not_in_use_on_whatever_worker() {
+    let node = node(2);
+    let peer = peer();
+    let mut held = fill(&node, |client| assert_eq!(client.try_allocate().code(), 0));
+    // The oldest of all has a call.
+    let call = &mut held[0];
+    call.bind(0x4000, peer.local_addr().unwrap());
+    let mut newcomers = Vec::new();
+    for count in 1..PER_SOURCE as u64 {
+        call.send_channel(0x4000, b"live");
+        assert_eq!(receive(&peer).0, b"live");
+        let mut newcomer = client(&node, 9);
+        newcomer.allocate();
+        newcomers.push(newcomer);
+        wait_until("one had to go", || node.count(|stats| stats.connections_displaced) == count);
+    }
+    call.send_channel(0x4000, b"still live");
+    let (payload, relayed) = receive(&peer);
+    assert_eq!(payload, b"still live");
+    peer.send_to(b"and back", relayed).unwrap();
+    assert_eq!(call.receive(), Packet::Channel { number: 0x4000, payload: b"and back".to_vec() });
+}
+
+#[test]
+fn a_source_with_as_many_as_the_others_takes_nothing() {
+    let node = node(1);
+    let _held = fill(&node, |client| assert_eq!(client.binding().code(), 0));
+    let mut newcomers = Vec::new();
+    wait_until("a newcomer is refused", || {
+        newcomers.push(client(&node, 9));
+        node.count(|stats| stats.connections_refused) > 0
+    });
+    assert!(node.count(|stats| stats.connections_displaced) < PER_SOURCE as u64);
+}
