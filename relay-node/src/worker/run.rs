@@ -19,7 +19,7 @@ use crate::net::steering::Steering;
 
 use super::backlog::Backlog;
 use super::clock;
-use super::counters::{Counters, SocketStats};
+use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams};
 use super::mailbox::{Command, Mailbox};
 use super::stream::{Kind, Streams};
@@ -79,7 +79,7 @@ pub(super) struct Worker {
     /// What it has counted.
     pub(super) stats: SocketStats,
     /// Where others read it.
-    pub(super) counters: Arc<Counters>,
+    pub(super) publisher: Publisher,
     /// What happened to its allocations, for others to log.
     pub(super) events: Arc<Events>,
     /// What it has been told of and has not emptied yet.
@@ -327,7 +327,7 @@ impl Worker {
         self.streams.flush(&self.poller);
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);
-        self.counters.publish(self.turn.stats(), &self.stats, self.turn.allocations());
+        self.publisher.publish(self.turn.stats(), &self.stats, self.turn.allocations());
     }
 }
 

@@ -14,7 +14,7 @@ use crate::net::steering::Steering;
 use crate::net::tcp::Acceptor;
 use crate::net::{descriptors, udp};
 
-use super::counters::SocketStats;
+use super::counters::{Publisher, SocketStats};
 use super::datagrams::{Datagrams, Listener};
 use super::mailbox::Mailbox;
 use super::plan::{ListenerPlan, Plan};
@@ -99,7 +99,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             mailboxes: mailboxes.clone(),
             mailbox: Arc::clone(mailbox),
             stats: SocketStats::default(),
-            counters: Arc::clone(counters),
+            publisher: Publisher::new(Arc::clone(counters)),
             events: Arc::clone(events),
             waiting: Waiting::default(),
             stopped: false,
