@@ -21,7 +21,7 @@ use super::backlog::Backlog;
 use super::clock;
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams};
-use super::mailbox::{Command, Mailbox};
+use super::mailbox::{Command, Mailbox, Post};
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
 use super::workers::Events;
@@ -72,8 +72,8 @@ pub(super) struct Worker {
     pub(super) scratch: Vec<u8>,
     /// Which worker a UDP client belongs to.
     pub(super) steering: Steering,
-    /// All workers' mailboxes, its own among them.
-    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    /// The way to the other workers.
+    pub(super) post: Post,
     /// Its own mailbox.
     pub(super) mailbox: Arc<Mailbox>,
     /// What it has counted.
@@ -188,16 +188,13 @@ impl Worker {
             let offset = payload.start;
             let packet: &[u8] = buffer.get(payload).unwrap_or_default();
             let owner = self.steering.owner(client);
+            let client = udp_client(listener, client, server);
             if owner != self.index {
-                let taken = self
-                    .mailboxes
-                    .get(owner)
-                    .is_some_and(|mailbox| mailbox.hand_over(listener, client, server, packet));
+                let taken = self.post.hand_over(owner, &client, packet);
                 self.stats.datagrams_handed_over += u64::from(taken);
                 self.stats.handovers_dropped += u64::from(!taken);
                 continue;
             }
-            let client = udp_client(listener, client, server);
             if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
                 self.turn.client_packet(now, &client, packet)
                 && let Some(packet) = self.datagrams.packet(slot, offset, payload)
@@ -271,8 +268,7 @@ impl Worker {
         }
         for _ in 0..PARCELS {
             let Some(parcel) = self.mailbox.next_parcel() else { return };
-            let client = udp_client(parcel.listener, parcel.client, parcel.server);
-            self.take_packet(&client, &parcel.bytes, now);
+            self.take_packet(&parcel.client, parcel.packet(), now);
             self.mailbox.recycle(parcel);
         }
         self.mailbox.ring();
@@ -327,6 +323,7 @@ impl Worker {
         self.streams.flush(&self.poller);
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);
+        self.post.ring();
         self.publisher.publish(self.turn.stats(), &self.stats, self.turn.allocations());
     }
 }

@@ -16,7 +16,7 @@ use crate::net::{descriptors, udp};
 
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{Datagrams, Listener};
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Post};
 use super::plan::{ListenerPlan, Plan};
 use super::run::{Waiting, Worker};
 use super::stream::{Admission, SCRATCH, StreamListener, Streams};
@@ -96,7 +96,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             streams: Streams::new(sockets.streams, plan.streams, Arc::clone(&admission)),
             scratch: vec![0; SCRATCH],
             steering,
-            mailboxes: mailboxes.clone(),
+            post: Post::new(mailboxes.clone()),
             mailbox: Arc::clone(mailbox),
             stats: SocketStats::default(),
             publisher: Publisher::new(Arc::clone(counters)),
