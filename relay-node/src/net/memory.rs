@@ -53,9 +53,8 @@ impl<T> Drop for Table<T> {
     }
 }
 
-// SAFETY: a table owns its entries like a box; the raw pointers that entries may hold lead to
-// tables of the same owner and are only followed during its own calls.
-unsafe impl<T> Send for Table<T> {}
+// SAFETY: a table owns its entries like a box, which may go to another thread if they may.
+unsafe impl<T: Send> Send for Table<T> {}
 
 /// A packet's place in a [`PacketMemory`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +150,20 @@ impl PacketMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_table_goes_to_another_thread_only_if_its_entries_may() {
+        fn is_send<T: Send>() {}
+        is_send::<Table<u8>>();
+        // Ambiguous, and so no program, if such a table were `Send`.
+        trait Unless<T> {
+            fn it_is_send() {}
+        }
+        impl<T> Unless<()> for T {}
+        impl<T: Send> Unless<u8> for T {}
+        <Table<Rc<u8>> as Unless<_>>::it_is_send();
+    }
 
     #[test]
     fn the_outbox_says_when_it_is_full() {

@@ -43,7 +43,7 @@ impl ReceiveBatch {
                     msg_iov: pieces.pointer(slot),
                     msg_iovlen: 1,
                     msg_control: controls.pointer(slot).cast(),
-                    msg_controllen: 0,
+                    msg_controllen: Control::CAPACITY,
                     msg_flags: 0,
                 },
                 msg_len: 0,
@@ -60,32 +60,15 @@ impl ReceiveBatch {
     /// Takes what waits in `socket`, at most `limit` datagrams; the slots that they are in now.
     /// Fewer than asked for means that nothing else waits.
     pub fn receive(&mut self, socket: impl AsFd, limit: usize) -> io::Result<Range<usize>> {
-        self.receive_into(socket, limit, 0)
-    }
-
-    /// Like [`Self::receive`], on a socket that tells each datagram's destination.
-    pub fn receive_with_destination(&mut self, socket: impl AsFd, limit: usize) -> io::Result<Range<usize>> {
-        self.receive_into(socket, limit, Control::CAPACITY)
-    }
-
-    fn receive_into(
-        &mut self,
-        socket: impl AsFd,
-        limit: usize,
-        control_len: usize,
-    ) -> io::Result<Range<usize>> {
         let start = self.used;
         let count = limit.min(self.free());
         if count == 0 {
             return Ok(start..start);
         }
-        for header in self.headers.entries_mut().iter_mut().skip(start).take(count) {
-            header.msg_hdr.msg_namelen = SocketName::CAPACITY;
-            header.msg_hdr.msg_controllen = control_len;
-        }
         // SAFETY: `start..start + count` are entries of `headers`, whose pointers lead to as many
-        // names, controls and pieces; a piece is one slot's LARGEST bytes behind its headroom. All
-        // of them live in tables of `self` that do not move, and `&mut self` keeps others away.
+        // names, controls and pieces, and whose lengths are those of `new` since `clear`; a piece is
+        // one slot's LARGEST bytes behind its headroom. All of them live in tables of `self` that do
+        // not move, and `&mut self` keeps others away.
         let received = unsafe {
             // Not libc's own function: a cancellation point, with two atomic operations of its own.
             libc::syscall(
@@ -104,6 +87,11 @@ impl ReceiveBatch {
 
     /// Frees all slots.
     pub fn clear(&mut self) {
+        // The kernel wrote lengths into the headers that it used, and into no others.
+        for header in self.headers.entries_mut().iter_mut().take(self.used) {
+            header.msg_hdr.msg_namelen = SocketName::CAPACITY;
+            header.msg_hdr.msg_controllen = Control::CAPACITY;
+        }
         self.used = 0;
     }
 
@@ -135,9 +123,14 @@ impl ReceiveBatch {
     }
 }
 
+// SAFETY: the raw pointers in headers and pieces lead to tables of the same batch, which go with it,
+// and are only followed in `receive`, by whoever has the batch.
+unsafe impl Send for ReceiveBatch {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::udp;
     use std::net::UdpSocket;
 
     #[test]
@@ -164,5 +157,22 @@ mod tests {
         assert_eq!(batch.receive(&a, 8).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         batch.clear();
         assert_eq!(batch.free(), 8);
+    }
+
+    #[test]
+    fn a_slot_is_as_good_as_new_when_it_is_used_again() {
+        let (v4, v6) =
+            (udp::listener("0.0.0.0:0".parse().unwrap()), udp::listener("[::]:0".parse().unwrap()));
+        let mut batch = ReceiveBatch::new(1);
+        // A short name after a long one and a long one after a short one, each with its destination.
+        for (socket, ip) in [(&v6, "::1"), (&v4, "127.0.0.1"), (&v6, "::1")] {
+            let (socket, ip) = (socket.as_ref().unwrap(), ip.parse::<IpAddr>().unwrap());
+            let sender = UdpSocket::bind((ip, 0)).unwrap();
+            sender.send_to(b"x", (ip, socket.local_addr().unwrap().port())).unwrap();
+            assert_eq!(batch.receive(socket, 1).unwrap(), 0..1);
+            assert_eq!(batch.source(0), Some(sender.local_addr().unwrap()));
+            assert_eq!(batch.destination(0).unwrap().0, ip);
+            batch.clear();
+        }
     }
 }

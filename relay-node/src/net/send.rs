@@ -1,13 +1,16 @@
 //! Batches of datagrams to send (`sendmmsg`), grouped by socket.
 #![allow(unsafe_code)]
 
+mod failure;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
 use rustix::net::{SendFlags, sendto};
 
+use self::failure::{Failure, Uncut};
 use super::control::Control;
 use super::memory::{Packet, PacketMemory, Table};
 use super::name::SocketName;
@@ -24,7 +27,7 @@ pub struct Datagram {
     pub from: Option<IpAddr>,
     /// What it carries.
     pub packet: Packet,
-    /// Whether routers must not fragment it.
+    /// Whether routers must not fragment it. For a socket that is bound to its address.
     pub dont_fragment: bool,
 }
 
@@ -33,7 +36,7 @@ pub struct Datagram {
 pub struct Sent {
     /// Taken by the kernel.
     pub sent: u64,
-    /// Dropped since the socket's buffer is full.
+    /// Dropped since the socket's buffer, or the queue of the device, is full.
     pub blocked: u64,
     /// Refused by the kernel: no route, too long, a socket that is gone.
     pub refused: u64,
@@ -47,7 +50,10 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_SEGMENTED: usize = 65_535 - 40 - 8;
 
 /// Datagrams that leave together.
+///
+/// What the kernel says of one of them is about that one alone: the others leave as if it were not there.
 pub struct SendBatch {
+    // At most as many as there are headers.
     queue: Vec<Datagram>,
     // Keys `socket << 32 | place in queue`, sorted: groups by socket, each in order of arrival.
     order: Vec<u64>,
@@ -55,9 +61,10 @@ pub struct SendBatch {
     controls: Table<Control>,
     pieces: Table<libc::iovec>,
     headers: Table<libc::mmsghdr>,
-    // How many datagrams each header carries.
+    // How many datagrams each header carries; none for headers of an earlier flush.
     carried: Vec<u32>,
     segmentation: bool,
+    uncut: Uncut,
 }
 
 impl SendBatch {
@@ -87,6 +94,7 @@ impl SendBatch {
             ]),
             carried: Vec::with_capacity(capacity),
             segmentation,
+            uncut: Uncut::default(),
         }
     }
 
@@ -97,7 +105,7 @@ impl SendBatch {
 
     /// Whether another datagram needs a flush first.
     pub fn is_full(&self) -> bool {
-        self.queue.len() == self.queue.capacity()
+        self.queue.len() >= self.headers.len()
     }
 
     /// Adds a datagram. The caller flushes a full batch first: one too many is refused.
@@ -146,28 +154,41 @@ impl SendBatch {
         let mut next = from;
         while next < to {
             let Some(&datagram) = self.datagram(next) else { return };
-            if to - from == 1 && !datagram.dont_fragment && datagram.from.is_none() {
-                // The usual case towards peers, which needs no header.
-                send_alone(socket, datagram.to, memory.bytes(datagram.packet), sent);
+            if datagram.dont_fragment {
+                send_unfragmented(socket, datagram.to, memory.bytes(datagram.packet), sent);
                 next += 1;
-            } else if datagram.dont_fragment {
-                // Rare: the option is the socket's, so it is set around this one datagram.
-                let unfragmented = udp::set_dont_fragment(socket, datagram.to, true);
-                self.prepare(memory, next, next + 1, false);
-                match unfragmented {
-                    Ok(()) => self.send_prepared(socket, sent),
-                    Err(_) => sent.refused += 1,
-                }
-                // A failure here leaves the stricter setting; the next call tries again.
-                let _ = udp::set_dont_fragment(socket, datagram.to, false);
+            } else if to - from == 1 && datagram.from.is_none() {
+                // The usual case towards peers, which needs no header.
+                send_alone(socket, datagram.to, memory.bytes(datagram.packet), true, sent);
                 next += 1;
             } else {
                 let rest = self.order.get(next..to).unwrap_or_default();
                 let plain = rest.iter().take_while(|key| !self.is_unfragmented(**key)).count();
-                self.prepare(memory, next, next + plain, self.segmentation);
-                self.send_prepared(socket, sent);
+                self.send_plain(socket, memory, next, next + plain, self.segmentation, sent);
                 next += plain;
             }
+        }
+    }
+
+    /// Sends the datagrams `from..to` of `order`, which want nothing special, in runs if `segmentation`.
+    fn send_plain(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        memory: &PacketMemory,
+        mut from: usize,
+        to: usize,
+        segmentation: bool,
+        sent: &mut Sent,
+    ) {
+        while from < to {
+            self.prepare(memory, from, to, segmentation);
+            let Some(refused) = self.send_prepared(socket, sent) else { return };
+            // That run leaves uncut, then the others as before.
+            let before: u32 = self.carried.iter().take(refused).sum();
+            let start = from + before as usize;
+            let end = start + self.carried.get(refused).map_or(1, |run| *run as usize);
+            self.send_plain(socket, memory, start, end, false, sent);
+            from = end;
         }
     }
 
@@ -185,7 +206,9 @@ impl SendBatch {
         let mut place = from;
         while place < to {
             let run = if segmentation { self.run(place, to) } else { 1 };
-            self.prepare_run(memory, self.carried.len(), place, run);
+            if self.prepare_run(memory, self.carried.len(), place, run).is_none() {
+                return;
+            }
             self.carried.push(run as u32);
             place += run;
         }
@@ -197,6 +220,9 @@ impl SendBatch {
         let Some(first) = self.datagram(place) else { return 0 };
         let size = first.packet.len();
         let most = MAX_SEGMENTS.min(MAX_SEGMENTED.checked_div(size).unwrap_or(1)).max(1);
+        if self.uncut.contains(first.to.ip()) {
+            return 1;
+        }
         let mut run = 1;
         while run < most
             && place + run < to
@@ -214,33 +240,28 @@ impl SendBatch {
         run
     }
 
-    /// Writes header `index` for the `run` datagrams from `place` on.
-    fn prepare_run(&mut self, memory: &PacketMemory, index: usize, place: usize, run: usize) {
-        let Some(&first) = self.datagram(place) else { return };
-        for offset in 0..run {
-            let Some(datagram) = self.datagram(place + offset) else { return };
-            let bytes = memory.bytes(datagram.packet);
-            if let Some(piece) = self.pieces.entries_mut().get_mut(place + offset) {
-                // The kernel only reads what is sent; the C type has no const.
-                *piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-            }
+    /// Writes header `index` for the `run` datagrams from `place` on. `None` if it is not whole.
+    fn prepare_run(&mut self, memory: &PacketMemory, index: usize, place: usize, run: usize) -> Option<()> {
+        let first = *self.datagram(place)?;
+        for place in place..place + run {
+            let bytes = memory.bytes(self.datagram(place)?.packet);
+            // The kernel only reads what is sent; the C type has no const.
+            let piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            *self.pieces.entries_mut().get_mut(place)? = piece;
         }
         let (name, name_len) = SocketName::new(first.to);
+        *self.names.entries_mut().get_mut(index)? = name;
+        let control = self.controls.entries_mut().get_mut(index)?;
         let mut control_len = 0;
-        if let (Some(to), Some(control)) =
-            (self.names.entries_mut().get_mut(index), self.controls.entries_mut().get_mut(index))
-        {
-            *to = name;
-            if let Some(source) = first.from {
-                let interface = match first.to {
-                    SocketAddr::V6(v6) => v6.scope_id(),
-                    SocketAddr::V4(_) => 0,
-                };
-                control_len = control.push_source(control_len, source, interface);
-            }
-            if run > 1 {
-                control_len = control.push_segment(control_len, first.packet.len() as u16);
-            }
+        if let Some(source) = first.from {
+            let interface = match first.to {
+                SocketAddr::V6(v6) => v6.scope_id(),
+                SocketAddr::V4(_) => 0,
+            };
+            control_len = control.push_source(control_len, source, interface);
+        }
+        if run > 1 {
+            control_len = control.push_segment(control_len, first.packet.len() as u16);
         }
         let header = libc::msghdr {
             msg_name: self.names.pointer(index).cast(),
@@ -251,16 +272,15 @@ impl SendBatch {
             msg_controllen: control_len,
             msg_flags: 0,
         };
-        if let Some(slot) = self.headers.entries_mut().get_mut(index) {
-            *slot = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
-        }
+        *self.headers.entries_mut().get_mut(index)? = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
+        Some(())
     }
 
-    /// Sends what `prepare` wrote.
-    fn send_prepared(&mut self, socket: BorrowedFd<'_>, sent: &mut Sent) {
+    /// Sends what `prepare` wrote. A header whose run the kernel does not cut ends it early.
+    fn send_prepared(&mut self, socket: BorrowedFd<'_>, sent: &mut Sent) -> Option<usize> {
         let mut next = 0;
         let mut retried = false;
-        while next < self.carried.len() {
+        while let Some(run) = self.carried.get(next).copied() {
             sent.calls += 1;
             match self.send_headers(socket, next) {
                 Ok(count) => {
@@ -268,45 +288,49 @@ impl SendBatch {
                     sent.sent += carried.map(|run| u64::from(*run)).sum::<u64>();
                     next += count.max(1);
                     retried = false;
+                    continue;
                 }
-                Err(error) => {
-                    let run = self.carried.get(next).copied().unwrap_or(1);
-                    match error.raw_os_error() {
-                        Some(libc::EAGAIN | libc::ENOBUFS) => {
-                            let left = self.carried.iter().skip(next);
-                            sent.blocked += left.map(|run| u64::from(*run)).sum::<u64>();
-                            return;
-                        }
-                        Some(libc::EINTR) => continue,
-                        // The device cannot do it (no checksum offload): never again.
-                        Some(libc::EIO) if run > 1 => {
-                            self.segmentation = false;
-                            self.send_one_by_one(socket, next, sent);
-                        }
-                        // Larger than the path's MTU, or more than this kernel cuts: not this time.
-                        Some(libc::EINVAL | libc::EMSGSIZE) if run > 1 => {
-                            self.send_one_by_one(socket, next, sent);
-                        }
-                        // An ICMP error of an earlier datagram was waiting, and is out of the way now.
-                        _ if !retried => {
-                            retried = true;
-                            continue;
-                        }
-                        _ => sent.refused += u64::from(run),
+                Err(error) => match Failure::from(error) {
+                    Failure::Interrupted => continue,
+                    Failure::SocketFull => {
+                        let left = self.carried.iter().skip(next);
+                        sent.blocked += left.map(|run| u64::from(*run)).sum::<u64>();
+                        return None;
                     }
-                    retried = false;
-                    next += 1;
-                }
+                    Failure::DeviceFull => sent.blocked += u64::from(run),
+                    Failure::CannotCut if run > 1 => {
+                        if let Some(destination) = self.destination(next) {
+                            self.uncut.insert(destination);
+                        }
+                        return Some(next);
+                    }
+                    // Larger than the path's MTU, or more than this kernel cuts: not this time.
+                    Failure::TooLong if run > 1 => return Some(next),
+                    // An ICMP error of an earlier datagram was waiting, and is out of the way now.
+                    _ if !retried => {
+                        retried = true;
+                        continue;
+                    }
+                    _ => sent.refused += u64::from(run),
+                },
             }
+            retried = false;
+            next += 1;
         }
+        None
+    }
+
+    /// Where the datagrams of header `index` go.
+    fn destination(&self, index: usize) -> Option<IpAddr> {
+        self.names.entries().get(index)?.address().map(|address| address.ip())
     }
 
     /// Sends the headers from `next` on; how many the kernel took.
     fn send_headers(&mut self, socket: BorrowedFd<'_>, next: usize) -> io::Result<usize> {
         let count = self.carried.len() - next;
-        // SAFETY: `prepare` wrote the headers below `carried.len()`. Their pointers lead to entries
-        // of tables of `self`, which do not move, and to packets of the memory that `flush` borrows
-        // until it is done.
+        // SAFETY: `prepare` wrote the headers below `carried.len()` in this flush, and clears that list
+        // first. Their pointers lead to entries of tables of `self`, which do not move, and to packets
+        // of the memory that `flush` borrows until it is done.
         let taken = unsafe {
             // Not libc's own function: a cancellation point, with two atomic operations of its own.
             libc::syscall(
@@ -319,49 +343,19 @@ impl SendBatch {
         };
         usize::try_from(taken).map_err(|_| io::Error::last_os_error())
     }
-
-    /// Sends the datagrams of header `index` without segmentation.
-    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, index: usize, sent: &mut Sent) {
-        let Some(header) = self.headers.entries().get(index).map(|header| header.msg_hdr) else { return };
-        let source = self.controls.entries().get(index).map_or(0, |control| {
-            control
-                .messages(header.msg_controllen)
-                .take_while(|message| message.level != libc::SOL_UDP)
-                .map(|message| message.space())
-                .sum()
-        });
-        for offset in 0..header.msg_iovlen {
-            let single = libc::msghdr {
-                // SAFETY: `prepare_run` gave this header `msg_iovlen` consecutive pieces.
-                msg_iov: unsafe { header.msg_iov.add(offset) },
-                msg_iovlen: 1,
-                msg_controllen: source,
-                ..header
-            };
-            sent.calls += 1;
-            // SAFETY: as in `send_headers`: the same names, controls, pieces and packets.
-            let taken = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const single, libc::MSG_DONTWAIT) };
-            match taken {
-                0.. => sent.sent += 1,
-                _ if io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock => sent.blocked += 1,
-                _ => sent.refused += 1,
-            }
-        }
-    }
 }
 
-/// Sends one datagram that wants nothing special.
-fn send_alone(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent: &mut Sent) {
-    let mut retried = false;
+/// Sends one datagram without a header. `retry`: an error may be about an earlier datagram, by ICMP; it
+/// is out of the way then, so that trying again shows.
+fn send_alone(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], mut retry: bool, sent: &mut Sent) {
     loop {
         sent.calls += 1;
-        match sendto(socket, bytes, SendFlags::DONTWAIT, &to) {
+        match sendto(socket, bytes, SendFlags::DONTWAIT, &to).map_err(Failure::from) {
             Ok(_) => sent.sent += 1,
-            Err(Errno::AGAIN | Errno::NOBUFS) => sent.blocked += 1,
-            Err(Errno::INTR) => continue,
-            // An ICMP error of an earlier datagram was waiting, and is out of the way now.
-            Err(_) if !retried => {
-                retried = true;
+            Err(Failure::Interrupted) => continue,
+            Err(Failure::SocketFull | Failure::DeviceFull) => sent.blocked += 1,
+            Err(_) if retry => {
+                retry = false;
                 continue;
             }
             Err(_) => sent.refused += 1,
@@ -370,7 +364,21 @@ fn send_alone(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent: &mut S
     }
 }
 
-// SAFETY: the raw pointers in headers and pieces are written and followed within one `flush` only.
+/// Sends one datagram whole or not at all. Rare: the option is the socket's, so it is set around it.
+fn send_unfragmented(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent: &mut Sent) {
+    // Takes the error of an earlier datagram out of the way: "too long" is about this one, and to try
+    // again would report it to the client twice.
+    let _ = socket_error(socket);
+    match udp::set_dont_fragment(socket, to, true) {
+        Ok(()) => send_alone(socket, to, bytes, false, sent),
+        Err(_) => sent.refused += 1,
+    }
+    // A failure here leaves the stricter setting; the next call tries again.
+    let _ = udp::set_dont_fragment(socket, to, false);
+}
+
+// SAFETY: the raw pointers in headers and pieces are written and followed within one `flush` only, and
+// lead to tables of the same batch and to memory that is borrowed for that time.
 unsafe impl Send for SendBatch {}
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a worker has counted, for others to read while it runs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
@@ -79,7 +80,7 @@ const ANSWERS: usize = ANSWER_CODES.len() * RequestKind::ALL.len();
 const PLAIN: usize = 9;
 const CELLS: usize = PLAIN + DropReason::ALL.len() + ANSWERS + SOCKETS + 1;
 
-/// One worker's numbers. Only that worker writes them, at the end of each round.
+/// One worker's numbers. Only that worker writes them, at the end of each round, by its [`Publisher`].
 pub struct Counters {
     cells: CachePadded<[AtomicU64; CELLS]>,
 }
@@ -91,41 +92,6 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Makes a worker's numbers visible.
-    pub(super) fn publish(&self, stats: &Stats, sockets: &SocketStats, allocations: usize) {
-        let Stats {
-            to_peers,
-            to_clients,
-            dropped,
-            answers,
-            unauthenticated_answer_bytes,
-            allocations_created,
-            allocations_closed,
-            permissions,
-            channels,
-        } = stats;
-        let plain: [u64; PLAIN] = [
-            to_peers.packets,
-            to_peers.bytes,
-            to_clients.packets,
-            to_clients.bytes,
-            *unauthenticated_answer_bytes,
-            *allocations_created,
-            *allocations_closed,
-            *permissions,
-            *channels,
-        ];
-        let numbers = plain
-            .into_iter()
-            .chain(*dropped)
-            .chain(answers.as_flattened().iter().copied())
-            .chain(sockets.to_array())
-            .chain([allocations as u64]);
-        for (cell, number) in self.cells.iter().zip(numbers) {
-            cell.store(number, Ordering::Relaxed);
-        }
-    }
-
     /// What the core has counted.
     pub fn turn(&self) -> Stats {
         let mut numbers = self.numbers();
@@ -159,6 +125,69 @@ impl Counters {
     }
 }
 
+/// The worker's side of its [`Counters`].
+pub(super) struct Publisher {
+    counters: Arc<Counters>,
+    /// What stands there: most numbers are the same after a round.
+    written: Box<[u64; CELLS]>,
+}
+
+impl Publisher {
+    /// Who writes to `counters`, which nobody has written to yet.
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, written: Box::new([0; CELLS]) }
+    }
+
+    /// Makes a worker's numbers visible.
+    pub(super) fn publish(&mut self, stats: &Stats, sockets: &SocketStats, allocations: usize) {
+        let Stats {
+            to_peers,
+            to_clients,
+            dropped,
+            answers,
+            unauthenticated_answer_bytes,
+            allocations_created,
+            allocations_closed,
+            permissions,
+            channels,
+        } = stats;
+        let plain: [u64; PLAIN] = [
+            to_peers.packets,
+            to_peers.bytes,
+            to_clients.packets,
+            to_clients.bytes,
+            *unauthenticated_answer_bytes,
+            *allocations_created,
+            *allocations_closed,
+            *permissions,
+            *channels,
+        ];
+        let parts =
+            [&plain, dropped.as_slice(), answers.as_flattened(), &sockets.to_array(), &[allocations as u64]];
+        let mut start = 0;
+        for numbers in parts {
+            self.publish_part(start, numbers);
+            start += numbers.len();
+        }
+    }
+
+    /// Writes those of `numbers`, which stand from `start` on, that have changed.
+    fn publish_part(&mut self, start: usize, numbers: &[u64]) {
+        let Some(written) = self.written.get_mut(start..start + numbers.len()) else { return };
+        // Faster than to look at each: a whole part, such as the answers, is mostly as it was.
+        if written == numbers {
+            return;
+        }
+        let cells = self.counters.cells.iter().skip(start);
+        for ((cell, written), number) in cells.zip(written).zip(numbers) {
+            if written != number {
+                *written = *number;
+                cell.store(*number, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,10 +211,25 @@ mod tests {
             channels: next(),
         };
         let sockets = SocketStats::from_array(std::array::from_fn(|_| next()));
-        let counters = Counters::default();
-        counters.publish(&stats, &sockets, 7_000);
+        let counters = Arc::new(Counters::default());
+        Publisher::new(Arc::clone(&counters)).publish(&stats, &sockets, 7_000);
         assert_eq!(counters.turn(), stats);
         assert_eq!(counters.sockets(), sockets);
         assert_eq!(counters.allocations(), 7_000);
+    }
+
+    #[test]
+    fn only_what_has_changed_is_written() {
+        let counters = Arc::new(Counters::default());
+        let mut publisher = Publisher::new(Arc::clone(&counters));
+        let (mut stats, sockets) = (Stats::default(), SocketStats::default());
+        stats.dropped = std::array::from_fn(|number| number as u64);
+        publisher.publish(&stats, &sockets, 1);
+        // A mark that lasts as long as nobody writes there.
+        counters.cells.iter().for_each(|cell| cell.store(u64::MAX, Ordering::Relaxed));
+        stats.dropped[3] += 1;
+        publisher.publish(&stats, &sockets, 1);
+        let written: Vec<u64> = counters.numbers().filter(|number| *number != u64::MAX).collect();
+        assert_eq!(written, [4]);
     }
 }

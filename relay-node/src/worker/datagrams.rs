@@ -108,11 +108,7 @@ impl Datagrams {
     ) -> Option<Received> {
         self.make_room(stats);
         let listener = self.listeners.get(listener)?.as_ref()?;
-        let slots = if listener.is_wildcard() {
-            self.received.receive_with_destination(&listener.socket, BURST)
-        } else {
-            self.received.receive(&listener.socket, BURST)
-        };
+        let slots = self.received.receive(&listener.socket, BURST);
         Some(Received::new(slots, BURST, stats))
     }
 

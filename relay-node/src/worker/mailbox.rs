@@ -1,15 +1,15 @@
-//! What other threads hand to a worker: commands, and datagrams that reached the wrong worker.
+//! What other threads hand to a worker: commands, and packets that reached the wrong worker.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use turn::Settings;
+use turn::{Client, HEADROOM, Settings, TAILROOM};
 
 use crate::net::wake::Waker;
 
+use super::backlog::Backlog;
 use super::stream::{Seat, Taken};
 
 /// What a worker is told to do.
@@ -28,20 +28,39 @@ pub(super) enum Command {
     Stop,
 }
 
-/// A datagram on its way to the worker that its client belongs to.
+/// A packet on its way to the worker that it belongs to.
 pub(super) struct Parcel {
-    /// The listener that it came to.
-    pub(super) listener: usize,
-    /// Its source.
-    pub(super) client: SocketAddr,
-    /// Its destination.
-    pub(super) server: SocketAddr,
-    /// What it carries.
-    pub(super) bytes: Vec<u8>,
+    /// Who sent it, and by which way.
+    pub(super) client: Client,
+    // The packet lies at HEADROOM, with TAILROOM behind it.
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Parcel {
+    fn empty(client: Client) -> Self {
+        Self { client, bytes: Vec::new(), len: 0 }
+    }
+
+    fn fill(&mut self, packet: &[u8]) {
+        let end = HEADROOM + packet.len();
+        if self.bytes.len() < end + TAILROOM {
+            self.bytes.resize(end + TAILROOM, 0);
+        }
+        if let Some(place) = self.bytes.get_mut(HEADROOM..end) {
+            place.copy_from_slice(packet);
+        }
+        self.len = packet.len();
+    }
+
+    /// The packet.
+    pub(super) fn packet(&self) -> &[u8] {
+        self.bytes.get(HEADROOM..HEADROOM + self.len).unwrap_or_default()
+    }
 }
 
 /// Parcels that wait at most; one more is dropped, as in a full socket buffer.
-const PARCELS: usize = 512;
+const PARCELS: usize = 2048;
 
 /// A parcel with more room than this is not kept for the next one.
 const KEPT: usize = 4096;
@@ -79,24 +98,12 @@ impl Mailbox {
         self.ring();
     }
 
-    /// Hands a datagram to the worker; whether there was room for it.
-    pub(super) fn hand_over(
-        &self,
-        listener: usize,
-        client: SocketAddr,
-        server: SocketAddr,
-        bytes: &[u8],
-    ) -> bool {
-        let empty = || Box::new(Parcel { listener, client, server, bytes: Vec::new() });
-        let mut parcel = self.spare.pop().unwrap_or_else(empty);
-        parcel.listener = listener;
-        parcel.client = client;
-        parcel.server = server;
-        parcel.bytes.clear();
-        parcel.bytes.extend_from_slice(bytes);
-        let taken = self.parcels.push(parcel).is_ok();
-        self.ring();
-        taken
+    /// Puts a packet in; whether there was room for it. Somebody rings later.
+    fn post(&self, client: &Client, packet: &[u8]) -> bool {
+        let mut parcel = self.spare.pop().unwrap_or_else(|| Box::new(Parcel::empty(*client)));
+        parcel.client = *client;
+        parcel.fill(packet);
+        self.parcels.push(parcel).is_ok()
     }
 
     /// Makes the worker look.
@@ -132,22 +139,92 @@ impl Mailbox {
     }
 }
 
+/// All workers' mailboxes, to one of them.
+pub(super) struct Post {
+    mailboxes: Vec<Arc<Mailbox>>,
+    // Who has got something in this round.
+    unrung: Backlog,
+}
+
+impl Post {
+    /// By the workers' indices.
+    pub(super) fn new(mailboxes: Vec<Arc<Mailbox>>) -> Self {
+        Self { mailboxes, unrung: Backlog::default() }
+    }
+
+    /// Hands a packet to a worker at the end of the round; whether its mailbox had room.
+    pub(super) fn hand_over(&mut self, worker: usize, client: &Client, packet: &[u8]) -> bool {
+        let Some(mailbox) = self.mailboxes.get(worker) else { return false };
+        // Also when it was full: then it is high time.
+        self.unrung.add(worker);
+        mailbox.post(client, packet)
+    }
+
+    /// Wakes the workers that have got something: once for all that this round had for them.
+    pub(super) fn ring(&mut self) {
+        while let Some(worker) = self.unrung.next() {
+            if let Some(mailbox) = self.mailboxes.get(worker) {
+                mailbox.ring();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use turn::{ClientAddr, FiveTuple, PathId, ServerAddr, Transport};
+
     use super::*;
+
+    fn client(path: u32) -> Client {
+        let address = "192.0.2.1:5".parse().unwrap();
+        let five_tuple = FiveTuple {
+            client: ClientAddr::new(address),
+            server: ServerAddr::new(address),
+            transport: Transport::Udp,
+        };
+        Client { five_tuple, path: PathId(path) }
+    }
 
     #[test]
     fn a_full_mailbox_refuses_and_recovers() {
         let mailbox = Mailbox::new().unwrap();
-        let address: SocketAddr = "192.0.2.1:5".parse().unwrap();
         for number in 0..PARCELS {
-            assert!(mailbox.hand_over(number, address, address, b"x"));
+            assert!(mailbox.post(&client(number as u32), b"x"));
         }
-        assert!(!mailbox.hand_over(0, address, address, b"too many"));
+        assert!(!mailbox.post(&client(0), b"too many"));
         mailbox.open();
         let parcel = mailbox.next_parcel().unwrap();
-        assert_eq!((parcel.listener, parcel.bytes.as_slice()), (0, &b"x"[..]));
+        assert_eq!((parcel.client, parcel.packet()), (client(0), &b"x"[..]));
         mailbox.recycle(parcel);
-        assert!(mailbox.hand_over(9, address, address, b"again"));
+        assert!(mailbox.post(&client(9), b"again"));
+    }
+
+    #[test]
+    fn a_parcel_used_again_holds_the_new_packet_alone() {
+        let mailbox = Mailbox::new().unwrap();
+        for packet in [&b"a long one"[..], b"", b"short"] {
+            mailbox.post(&client(1), packet);
+            let parcel = mailbox.next_parcel().unwrap();
+            assert_eq!(parcel.packet(), packet);
+            mailbox.recycle(parcel);
+        }
+    }
+
+    #[test]
+    fn a_worker_is_woken_once_for_all_that_a_round_has_for_it() {
+        let mailboxes: Vec<_> = (0..2).map(|_| Arc::new(Mailbox::new().unwrap())).collect();
+        let mut post = Post::new(mailboxes.clone());
+        let rung = || mailboxes.iter().map(|it| it.rung.load(Ordering::SeqCst)).collect::<Vec<_>>();
+        for _ in 0..3 {
+            assert!(post.hand_over(1, &client(1), b"x"));
+        }
+        assert_eq!(rung(), [false, false]);
+        post.ring();
+        assert_eq!(rung(), [false, true]);
+        mailboxes[1].open();
+        post.ring();
+        assert_eq!(rung(), [false, false]);
+        assert!(!post.hand_over(7, &client(1), b"to nobody"));
     }
 }

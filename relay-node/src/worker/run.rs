@@ -19,9 +19,9 @@ use crate::net::steering::Steering;
 
 use super::backlog::Backlog;
 use super::clock;
-use super::counters::{Counters, SocketStats};
+use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams};
-use super::mailbox::{Command, Mailbox};
+use super::mailbox::{Command, Mailbox, Post};
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
 use super::workers::Events;
@@ -72,14 +72,14 @@ pub(super) struct Worker {
     pub(super) scratch: Vec<u8>,
     /// Which worker a UDP client belongs to.
     pub(super) steering: Steering,
-    /// All workers' mailboxes, its own among them.
-    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    /// The way to the other workers.
+    pub(super) post: Post,
     /// Its own mailbox.
     pub(super) mailbox: Arc<Mailbox>,
     /// What it has counted.
     pub(super) stats: SocketStats,
     /// Where others read it.
-    pub(super) counters: Arc<Counters>,
+    pub(super) publisher: Publisher,
     /// What happened to its allocations, for others to log.
     pub(super) events: Arc<Events>,
     /// What it has been told of and has not emptied yet.
@@ -190,16 +190,13 @@ impl Worker {
             let offset = payload.start;
             let packet: &[u8] = buffer.get(payload).unwrap_or_default();
             let owner = self.steering.owner(client);
+            let client = udp_client(listener, client, server);
             if owner != self.index {
-                let taken = self
-                    .mailboxes
-                    .get(owner)
-                    .is_some_and(|mailbox| mailbox.hand_over(listener, client, server, packet));
+                let taken = self.post.hand_over(owner, &client, packet);
                 self.stats.datagrams_handed_over += u64::from(taken);
                 self.stats.handovers_dropped += u64::from(!taken);
                 continue;
             }
-            let client = udp_client(listener, client, server);
             if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
                 self.turn.client_packet(now, &client, packet)
                 && let Some(packet) = self.datagrams.packet(slot, offset, payload)
@@ -276,8 +273,7 @@ impl Worker {
         }
         for _ in 0..PARCELS {
             let Some(parcel) = self.mailbox.next_parcel() else { return };
-            let client = udp_client(parcel.listener, parcel.client, parcel.server);
-            self.take_packet(&client, &parcel.bytes, now);
+            self.take_packet(&parcel.client, parcel.packet(), now);
             self.mailbox.recycle(parcel);
         }
         self.mailbox.ring();
@@ -332,7 +328,8 @@ impl Worker {
         self.streams.flush(&self.poller, &mut self.stats);
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);
-        self.counters.publish(self.turn.stats(), &self.stats, self.turn.allocations());
+        self.post.ring();
+        self.publisher.publish(self.turn.stats(), &self.stats, self.turn.allocations());
     }
 }
 

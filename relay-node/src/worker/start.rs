@@ -14,9 +14,9 @@ use crate::net::steering::Steering;
 use crate::net::tcp::Acceptor;
 use crate::net::{descriptors, udp};
 
-use super::counters::SocketStats;
+use super::counters::{Publisher, SocketStats};
 use super::datagrams::{Datagrams, Listener};
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Post};
 use super::plan::{ListenerPlan, Plan};
 use super::run::{Waiting, Worker};
 use super::stream::{Admission, SCRATCH, Shared, StreamListener, Streams, start_handshakers};
@@ -104,10 +104,10 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             streams: Streams::new(sockets.streams, plan.streams, shared),
             scratch: vec![0; SCRATCH],
             steering,
-            mailboxes: mailboxes.clone(),
+            post: Post::new(mailboxes.clone()),
             mailbox: Arc::clone(mailbox),
             stats: SocketStats::default(),
-            counters: Arc::clone(counters),
+            publisher: Publisher::new(Arc::clone(counters)),
             events: Arc::clone(events),
             waiting: Waiting::default(),
             stopped: false,

@@ -126,7 +126,9 @@ mod tests {
             let barrier = Arc::new(std::sync::Barrier::new(3));
             let living = || {
                 let barrier = Arc::clone(&barrier);
-                thread::spawn(move || drop(barrier.wait()))
+                thread::spawn(move || {
+                    barrier.wait();
+                })
             };
             let workers = Workers {
                 bound: Vec::new(),

@@ -115,8 +115,8 @@ impl Daemon {
             let stat = std::fs::read_to_string(task.join("stat")).unwrap();
             stat.rsplit(") ").next().unwrap().starts_with('T')
         };
-        wait_until("the relay is halted", || {
-            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        super::wait_until("the relay is halted", || {
+            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
             tasks.all(|task| is_halted(&task.unwrap().path()))
         });
     }
