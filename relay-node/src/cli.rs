@@ -20,7 +20,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a relay.
+    /// Run a relay. SIGHUP: look at the configuration now. SIGTERM, SIGINT: take no new allocations and end
+    /// with the last one, or at once when told again. SIGUSR1: take that back.
     Serve(ConfigArgs),
     /// Run a relay on this machine alone, to try things out: nothing to configure.
     Dev(DevArgs),

@@ -157,7 +157,9 @@ fn secrets_that_every_user_can_read_are_told() {
     fs::write(&secret, SECRET).unwrap();
     let files = [&config, &secret];
     let told = |mode: u32| {
-        files.map(|file| fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap());
+        for file in files {
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        }
         let [config, secret] = files.map(|file| file.to_str().unwrap());
         let output =
             run(&["check", "--relay-address=127.0.0.1", "--config", config, "--secret-file", secret]);
