@@ -20,7 +20,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a relay.
+    /// Run a relay. SIGHUP: look at the configuration now. SIGTERM, SIGINT: take no new allocations and end
+    /// with the last one, or at once when told again. SIGUSR1: take that back.
     Serve(ConfigArgs),
     /// Run a relay on this machine alone, to try things out: nothing to configure.
     Dev(DevArgs),
@@ -28,7 +29,7 @@ pub enum Command {
     Try(TryArgs),
     /// Check a configuration and tell what would run.
     Check(ConfigArgs),
-    /// Print iceServers JSON with a time-limited credential, signed with the first configured secret.
+    /// Print iceServers JSON with a time-limited credential. Needs the relay's secret and its URLs.
     Credential(CredentialArgs),
 }
 
@@ -143,18 +144,42 @@ pub struct TryArgs {
     pub size: u16,
 }
 
-/// Whose credential, and for how long.
+/// Whose credential, for how long, and for which relay. The relay may be on another machine.
 #[derive(Args, Clone, Debug)]
 pub struct CredentialArgs {
-    /// Where the configuration comes from.
-    #[command(flatten)]
-    pub config: ConfigArgs,
     /// Who the credential is for.
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub user: String,
     /// How long an allocation can be made with it.
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = humantime::parse_duration)]
     pub ttl: std::time::Duration,
+    /// What clients reach the relay by, such as turn:relay.example.org:3478?transport=udp; again for each
+    /// transport. With none given: what the configuration says.
+    #[arg(long, value_name = "URL", value_parser = turn_url)]
+    pub url: Vec<String>,
+    /// A file with the relay's secret. With none given: the first secret of the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// The relay's configuration file (TOML); not needed beside --url and --secret-file.
+    #[arg(long, value_name = "FILE", env = "EDGERELAY_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl CredentialArgs {
+    /// File, environment and these flags, laid over each other.
+    ///
+    /// # Errors
+    /// As [`ConfigArgs::layers`].
+    pub fn layers(&self, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, Problems> {
+        let config = ConfigArgs { config: self.config.clone(), ..ConfigArgs::default() };
+        let mut layers = config.layers(environment)?;
+        if let Some(path) = &self.secret_file {
+            // No other secret signs then.
+            let files = ("rest_secret_files".to_owned(), Value::String(path.to_string_lossy().into_owned()));
+            layers.set("credentials", Value::Table(Table::from_iter([files])), "--secret-file");
+        }
+        Ok(layers)
+    }
 }
 
 impl ConfigArgs {
@@ -216,6 +241,14 @@ fn listener(url: &str) -> Result<Table, String> {
         .split_once("://")
         .ok_or("write the transport, :// and the address, such as udp://0.0.0.0:3478")?;
     Ok(Table::from_iter([("transport", transport), ("address", address)].map(entry)))
+}
+
+fn turn_url(url: &str) -> Result<String, String> {
+    let place = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
+    match place {
+        Some(place) if !place.is_empty() && !place.starts_with('/') => Ok(url.to_owned()),
+        _ => Err("write turn: or turns:, a host and a port, such as turns:relay.example.org:5349".into()),
+    }
 }
 
 fn relay_address(text: &str) -> Result<Table, String> {

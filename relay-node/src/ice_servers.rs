@@ -1,7 +1,7 @@
 //! What a WebRTC application is given to reach a relay: URLs and a time-limited credential.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -9,7 +9,7 @@ use thiserror::Error;
 use turn::Transport;
 use turn::credentials::{Secret, SecretError};
 
-use crate::config::{Config, Listener};
+use crate::config::{Offer, Problems};
 
 /// The value of `iceServers` in an RTCConfiguration; its `Display` is JSON.
 #[derive(Clone, Serialize)]
@@ -43,9 +43,14 @@ pub enum IceServersError {
     /// The secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Every listener has a port that is only known when the relay runs.
-    #[error("no listener has a fixed port that a URL could name; give them ports other than 0")]
+    /// Neither was a URL given, nor does the configuration say what clients reach the relay by.
+    #[error(
+        "it is not known what clients reach the relay by; give it by --url turn:ADDRESS:3478?transport=udp"
+    )]
     NoUrl,
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
 }
 
 impl IceServers {
@@ -55,18 +60,24 @@ impl IceServers {
         Self { servers: [IceServer { urls, username, credential: password }] }
     }
 
-    /// The relay that `config` makes, for `user`, who can allocate for `ttl` from now on.
+    /// The relay of `offer`, at `urls` or, with none given, at its own, for `user`, who can allocate for
+    /// `ttl` from now on.
     ///
     /// # Errors
     /// When there is no secret, or no URL.
-    pub fn of_config(config: &Config, user: &str, ttl: Duration) -> Result<Self, IceServersError> {
-        let secret = config.credentials.rest_secrets.first().ok_or(IceServersError::NoSecret)?;
+    pub fn of_offer(
+        offer: &Offer,
+        urls: Vec<String>,
+        user: &str,
+        ttl: Duration,
+    ) -> Result<Self, IceServersError> {
+        let secret = offer.rest_secrets.first().ok_or(IceServersError::NoSecret)?;
         let credential = TimedCredential::new(&Secret::new(secret.expose().as_bytes())?, user, ttl);
-        let urls: Vec<_> = config
-            .listeners
-            .iter()
-            .filter_map(|listener| Some(url(listener.transport, reachable(listener, config)?)))
-            .collect();
+        let urls = if urls.is_empty() {
+            offer.listeners.iter().map(|&(transport, address)| url(transport, address)).collect()
+        } else {
+            urls
+        };
         if urls.is_empty() {
             return Err(IceServersError::NoUrl);
         }
@@ -98,18 +109,4 @@ pub fn url(transport: Transport, address: SocketAddr) -> String {
         Transport::Tcp => format!("turn:{address}?transport=tcp"),
         Transport::Tls => format!("turns:{address}?transport=tcp"),
     }
-}
-
-/// What clients reach a listener by; one that is bound to every address, by the relay's own.
-fn reachable(listener: &Listener, config: &Config) -> Option<SocketAddr> {
-    if let Some(advertised) = listener.advertised {
-        return Some(advertised);
-    }
-    let port = Some(listener.address.port()).filter(|port| *port != 0)?;
-    let relay = match listener.address.ip() {
-        IpAddr::V4(_) => config.relay.addresses.v4,
-        IpAddr::V6(_) => config.relay.addresses.v6,
-    };
-    let ip = Some(listener.address.ip()).filter(|ip| !ip.is_unspecified());
-    Some(SocketAddr::new(ip.or(relay.map(|relay| relay.advertised))?, port))
 }

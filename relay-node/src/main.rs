@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
-use edgerelay::cli::{Cli, Command, ConfigArgs};
-use edgerelay::config::{Config, Host, Problems};
-use edgerelay::ice_servers::IceServers;
+use edgerelay::cli::{Cli, Command, ConfigArgs, CredentialArgs};
+use edgerelay::config::{Config, Host, Offer, Problems};
+use edgerelay::ice_servers::{IceServers, IceServersError};
 use edgerelay::serve::{self, ServeError};
 use edgerelay::{dev, trial};
 
@@ -33,21 +33,26 @@ fn main() -> ExitCode {
             Ok(config) => print(&config),
             Err(problems) => fail(UNUSABLE, &problems),
         },
-        Command::Credential(arguments) => match load(&arguments.config) {
-            Ok(config) => match IceServers::of_config(&config, &arguments.user, arguments.ttl) {
-                Ok(servers) => print(&servers),
-                Err(error) => fail(1, &error),
-            },
-            Err(problems) => fail(UNUSABLE, &problems),
+        Command::Credential(arguments) => match credential(arguments) {
+            Ok(servers) => print(&servers),
+            Err(error) => fail(UNUSABLE, &error),
         },
     }
 }
 
 /// The configuration as files, environment and flags say now, on this machine as it is now.
 fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::check(&arguments.layers(environment)?, &Host::detect()?)
+    Config::check(&arguments.layers(environment())?, &Host::detect()?)
+}
+
+fn credential(arguments: CredentialArgs) -> Result<IceServers, IceServersError> {
+    let offer = Offer::check(&arguments.layers(environment())?)?;
+    IceServers::of_offer(&offer, arguments.url, &arguments.user, arguments.ttl)
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]

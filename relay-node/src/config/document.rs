@@ -328,19 +328,33 @@ mod tests {
         assert_eq!(parse(EXAMPLE), Document::default());
     }
 
-    #[test]
-    fn settings_that_the_example_file_comments_out_exist() {
-        let is_setting = |line: &str| {
-            line.starts_with("[[") || line.split_once(" = ").is_some_and(|(name, _)| !name.contains(' '))
-        };
-        let uncommented: String = EXAMPLE
+    /// The example file with the comment sign taken away from the lines that `choose` names.
+    fn uncommented(choose: impl Fn(usize) -> bool) -> String {
+        let is_commented_setting = |rest: &&str| rest.starts_with(|first: char| first.is_ascii_lowercase());
+        EXAMPLE
             .lines()
-            .filter(|line| !["listeners = []", "addresses = []"].contains(line))
-            .map(|line| {
-                line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n"
+            .enumerate()
+            .map(|(index, line)| {
+                line.strip_prefix('#').filter(is_commented_setting).filter(|_| choose(index)).unwrap_or(line)
             })
-            .collect();
-        let document = parse(&uncommented);
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn each_line_that_the_example_file_comments_out_can_be_taken_in_alone() {
+        let mut taken = 0;
+        for chosen in 0..EXAMPLE.lines().count() {
+            let text = uncommented(|index| index == chosen);
+            taken += usize::from(text.lines().ne(EXAMPLE.lines()));
+            assert_eq!(parse(&text) != Document::default(), text.lines().ne(EXAMPLE.lines()), "{chosen}");
+        }
+        assert!(taken > 5, "{taken}");
+    }
+
+    #[test]
+    fn all_lines_that_the_example_file_comments_out_can_be_taken_in() {
+        let document = parse(&uncommented(|_| true));
         assert_eq!(document.listeners.len(), 2);
         assert_eq!(document.listeners[1].proxy_protocol, ProxySection::Many(vec!["10.0.0.0/8".to_owned()]));
         assert_eq!(document.relay.addresses[0].advertised.as_deref(), Some("203.0.113.7"));
@@ -348,5 +362,31 @@ mod tests {
         assert_eq!(document.workers.count, Some(2));
         assert!(document.credentials.users_file.is_some() && document.nonce.keys_file.is_some());
         assert!(document.telemetry.otlp_endpoint.is_some());
+    }
+
+    #[test]
+    fn the_example_file_names_every_setting() {
+        // Who asks for a setting that is not there is told of all that are.
+        let known = |section: &str| {
+            let text =
+                if section.is_empty() { "none = 0".to_owned() } else { format!("[{section}]\nnone = 0") };
+            let error = toml::from_str::<Document>(&text).unwrap_err();
+            let (_, expected) = error.message().split_once("expected").unwrap();
+            expected.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut named: Vec<String> = super::super::names::all().collect();
+        let mut sections = vec![String::new()];
+        while let Some(section) = sections.pop() {
+            for name in known(&section) {
+                let path = if section.is_empty() { name } else { format!("{section}.{name}") };
+                if EXAMPLE.contains(&format!("\n[{path}")) {
+                    sections.push(path);
+                } else {
+                    let at = named.iter().position(|named| *named == path);
+                    named.remove(at.unwrap_or_else(|| panic!("{path} is not in the example file")));
+                }
+            }
+        }
+        assert!(named.is_empty(), "twice, or no setting: {named:?}");
     }
 }

@@ -2,22 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::document::Document;
+use super::names::nearest;
 use super::problem::{Problem, Problems};
+use super::service_links::is_service_link;
+use super::value;
 
 /// What the names of environment variables begin with.
-const PREFIX: &str = "EDGERELAY_";
+pub(super) const PREFIX: &str = "EDGERELAY_";
 
 /// Settings gathered so far, and where those came from that no file gave.
 #[derive(Clone, Default)]
 pub struct Layers {
     table: Table,
     origins: BTreeMap<String, String>,
+    service_links: Vec<String>,
+    exposed_file: Option<PathBuf>,
 }
 
 impl Layers {
@@ -29,10 +34,14 @@ impl Layers {
             fault: format!("the file cannot be read ({error})"),
             fix: "Name a file that exists and that this user may read".into(),
         })?;
-        Self::from_text(&text).map_err(|mut problem| {
+        let mut layers = Self::from_text(&text).map_err(|mut problem| {
             problem.field = format!("{} {}", path.display(), problem.field);
-            problem.into()
-        })
+            problem
+        })?;
+        if holds_secret(&layers.table) && value::is_exposed(path) {
+            layers.exposed_file = Some(path.to_owned());
+        }
+        Ok(layers)
     }
 
     /// Starts with what the TOML document `text` says.
@@ -44,15 +53,20 @@ impl Layers {
             fault: format!("this is not TOML ({})", error.message().replace('\n', ", ")),
             fix: "See edgerelay.example.toml for how settings are written".into(),
         })?;
-        Ok(Self { table, origins: BTreeMap::new() })
+        Ok(Self { table, ..Self::default() })
     }
 
-    /// Lays environment variables over: `EDGERELAY_RELAY__PORTS` is `relay.ports`.
+    /// Lays environment variables over: `EDGERELAY_RELAY__PORTS` is `relay.ports`. What Kubernetes tells of
+    /// a Service is no setting.
     pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, text) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| is_setting(rest)) else { continue };
+            let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| *rest != "CONFIG") else { continue };
             let path = rest.to_ascii_lowercase().replace("__", ".");
-            self.set(&path, value_of(&text), &name);
+            if !path.starts_with("credentials.users.") && is_service_link(&name, &text) {
+                self.service_links.push(name);
+            } else {
+                self.set(&path, value_of(&text), &name);
+            }
         }
     }
 
@@ -87,6 +101,10 @@ impl Layers {
         Document::deserialize(deserializer).map_err(|error: toml::de::Error| {
             let path = track.path().to_string();
             let origin = self.origin_of(&path).map_or_else(String::new, |name| format!(" (from {name})"));
+            let is_unknown = error.message().starts_with("unknown field");
+            let as_variable = self.origin_of(&path).is_some_and(|name| name.starts_with(PREFIX));
+            let nearest = is_unknown.then(|| nearest(&path, as_variable)).flatten();
+            let nearest = nearest.map_or_else(String::new, |name| format!("The nearest setting is {name}. "));
             // The message quotes the value.
             let fault = if is_secret(&path) {
                 "this has the wrong type, or is no setting".to_owned()
@@ -97,10 +115,24 @@ impl Layers {
                 field: format!("{path}{origin}"),
                 value: None,
                 fault,
-                fix: "See edgerelay.example.toml for the settings and how they are written".into(),
+                fix: format!("{nearest}See edgerelay.example.toml for the settings and how they are written"),
             }
             .into()
         })
+    }
+
+    /// Notes what is odd about where the settings came from.
+    pub(super) fn warn(&self, problems: &mut Problems) {
+        if !self.service_links.is_empty() {
+            problems.warn(format!(
+                "{}: Kubernetes tells of a Service by these variables; they are ignored. To be rid of them, \
+                 set enableServiceLinks: false in the pod's spec",
+                self.service_links.join(", ")
+            ));
+        }
+        if let Some(path) = &self.exposed_file {
+            problems.warn_of_exposed("--config", path);
+        }
     }
 
     fn origin_of(&self, path: &str) -> Option<&str> {
@@ -130,10 +162,13 @@ pub fn value_of(text: &str) -> Value {
     text.parse::<bool>().map_or_else(|_| Value::String(text.to_owned()), Value::Boolean)
 }
 
-/// Whether a variable with the rest of its name so is meant as a setting. The path of the file is
-/// not one, and neither are those by which Kubernetes tells of a Service that is called `edgerelay`.
-fn is_setting(rest: &str) -> bool {
-    rest != "CONFIG" && rest != "PORT" && !rest.starts_with("PORT_") && !rest.starts_with("SERVICE_")
+/// Whether there are secrets among these settings, not just the names of their files.
+fn holds_secret(table: &Table) -> bool {
+    let has = |section: &str, names: &[&str]| {
+        let section = table.get(section).and_then(Value::as_table);
+        section.is_some_and(|section| names.iter().any(|name| section.contains_key(*name)))
+    };
+    has("credentials", &["users", "rest_secrets"]) || has("nonce", &["keys"])
 }
 
 fn place(table: &mut Table, path: &str, value: Value) {

@@ -14,7 +14,7 @@ use super::value;
 use crate::tls::{CertificateError, Certificates};
 
 /// The port of STUN and TURN over UDP and TCP (RFC 8489 section 18.6).
-const DEFAULT_PORT: u16 = 3478;
+pub(super) const DEFAULT_PORT: u16 = 3478;
 
 /// One socket that clients connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]

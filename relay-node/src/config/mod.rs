@@ -10,10 +10,13 @@ mod host;
 mod layers;
 mod limit;
 mod listener;
+mod names;
+mod offer;
 mod peers;
 mod problem;
 mod relay;
 mod secret;
+mod service_links;
 mod telemetry;
 mod value;
 
@@ -28,6 +31,7 @@ pub use host::Host;
 pub use layers::{Layers, is_secret, value_of};
 pub use limit::Answers;
 pub use listener::{Identity, Listener};
+pub use offer::Offer;
 pub use peers::Peers;
 pub use problem::{Problem, Problems};
 pub use relay::Relay;
@@ -74,6 +78,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// What is told to whom.
     pub telemetry: Telemetry,
+    /// What stops nothing and should be known all the same, in sentences.
+    pub warnings: Vec<String>,
 }
 
 /// How much of everything.
@@ -107,7 +113,11 @@ impl Config {
         let document = layers.document()?;
         let mut problems = Problems::default();
         match check(&mut problems, &document, host) {
-            Some(config) if problems.is_empty() => Ok(config),
+            Some(mut config) if problems.is_empty() => {
+                layers.warn(&mut problems);
+                config.warnings = problems.take_warnings();
+                Ok(config)
+            }
             _ => Err(problems),
         }
     }
@@ -156,6 +166,13 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
         value::duration(problems, "drain_deadline", &document.drain_deadline, Duration::ZERO);
     let reload_interval = value::duration(problems, "reload_interval", &document.reload_interval, second);
     let listeners = listener::check(problems, &document.listeners, host);
+    for (index, listener) in listeners.iter().enumerate() {
+        if let Some(identity) = &listener.identity
+            && value::is_exposed(&identity.key)
+        {
+            problems.warn_of_exposed(&format!("listeners[{index}].key"), &identity.key);
+        }
+    }
     let relay = relay::check(problems, &document.relay, host, &listeners);
     let credentials = credentials::check(problems, &document.credentials);
     let nonce = credentials::check_nonce(problems, &document.nonce);
@@ -186,6 +203,7 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
         workers: Workers { count, pin: document.workers.pin },
         admin: admin?,
         telemetry: telemetry?,
+        warnings: Vec::new(),
     })
 }
 
@@ -250,6 +268,7 @@ impl fmt::Display for Config {
             }
         }
         writeln!(f, "workers      {}", self.workers.count)?;
-        write!(f, "admin        http://{}", self.admin)
+        write!(f, "admin        http://{}", self.admin)?;
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning      {warning}"))
     }
 }

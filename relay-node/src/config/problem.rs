@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
 /// One thing that is wrong: where, what was found there, why it will not do, and what would.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,10 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with a configuration, found in one pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
 
 impl Problems {
     /// Notes a problem with a value that may be shown.
@@ -53,31 +57,49 @@ impl Problems {
         self.push(field.into(), None, fault.into(), fix.into());
     }
 
+    /// Notes what stops nothing and should be known all the same.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Warns of a file of secrets that every user of the machine can read.
+    pub(super) fn warn_of_exposed(&mut self, field: &str, path: &Path) {
+        let path = path.display();
+        self.warn(format!(
+            "{field} = \"{path}\": every user of this machine can read the secrets in it. Run `chmod o-r {path}`"
+        ));
+    }
+
+    /// What stops nothing, once.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// The problems, in the order of the configuration.
     pub fn as_slice(&self) -> &[Problem] {
-        &self.0
+        &self.problems
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.problems.is_empty()
     }
 
     fn push(&mut self, field: String, value: Option<String>, fault: String, fix: String) {
-        self.0.push(Problem { field, value, fault, fix });
+        self.problems.push(Problem { field, value, fault, fix });
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { problems: vec![problem], warnings: Vec::new() }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration cannot be used:")?;
-        for problem in &self.0 {
+        for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }
         Ok(())

@@ -107,9 +107,19 @@ fn one(problems: &mut Problems, index: usize, section: &RelayAddressSection) -> 
         None => bind,
     };
     let (bind, advertised) = (bind?, advertised?);
+    if bind.is_unspecified() {
+        problems.add(
+            field("bind"),
+            bind,
+            "this stands for every address, and a relayed address is just one",
+            "Write the address of this machine that peers are to be reached from; \
+             behind 1:1 NAT, write the public one as `advertised`",
+        );
+        return None;
+    }
     if advertised.is_unspecified() {
         problems.add(
-            field(if section.advertised.is_some() { "advertised" } else { "bind" }),
+            field("advertised"),
             advertised,
             "peers cannot send to the unspecified address",
             "Write the address that peers reach this machine by",

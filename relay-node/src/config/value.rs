@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,10 +106,15 @@ pub(super) fn limit<N: Copy + Default + PartialEq + std::fmt::Display>(
     number
 }
 
-/// Reads a file of text whose content may be secret.
+/// Reads a file of text whose content is secret.
 pub(super) fn file(problems: &mut Problems, field: &str, path: &Path) -> Option<String> {
     match fs::read_to_string(path) {
-        Ok(text) => Some(text),
+        Ok(text) => {
+            if is_exposed(path) {
+                problems.warn_of_exposed(field, path);
+            }
+            Some(text)
+        }
         Err(error) => {
             problems.add(
                 field,
@@ -119,6 +125,11 @@ pub(super) fn file(problems: &mut Problems, field: &str, path: &Path) -> Option<
             None
         }
     }
+}
+
+/// Whether every user of the machine can read a file.
+pub(super) fn is_exposed(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }
 
 /// The lines of a file that say something, with their numbers; `#` begins a comment line.

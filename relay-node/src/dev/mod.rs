@@ -2,8 +2,10 @@
 
 mod state;
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -150,7 +152,8 @@ fn write_identity(directory: &Path) -> Result<String, DevError> {
     let pair = rcgen::generate_simple_self_signed(names)?;
     let certificate = pair.cert.pem();
     std::fs::write(directory.join(CERTIFICATE), &certificate)?;
-    std::fs::write(directory.join(KEY), pair.signing_key.serialize_pem())?;
+    let mut key = OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(KEY))?;
+    key.write_all(pair.signing_key.serialize_pem().as_bytes())?;
     Ok(certificate)
 }
 

@@ -55,8 +55,8 @@ pub enum ServeError {
     #[error("the start cannot be announced: {0}; check standard output and the place of the state file")]
     Announcement(#[source] io::Error),
     /// One worker's clients are not served any more.
-    #[error("a worker ended that should not have; its log line says why. Start the relay again")]
-    WorkerEnded,
+    #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
+    WorkerEnded(usize),
 }
 
 /// What a relay that has just started is.
@@ -137,6 +137,7 @@ async fn until_end(
     reloads_due.reset();
     let mut round = interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    round.reset();
     loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -155,8 +156,8 @@ async fn until_end(
             _ = reloads_due.tick() => reloader.reload(workers),
             _ = round.tick() => {
                 allocations.note();
-                if !workers.alive() {
-                    return Err(ServeError::WorkerEnded);
+                if let Some(worker) = workers.dead_worker() {
+                    return Err(ServeError::WorkerEnded(worker));
                 }
                 if drain.is_over(reloader.current().drain_deadline) {
                     return Ok(());
@@ -167,6 +168,7 @@ async fn until_end(
 }
 
 fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     warn_of_few_files(config);
     for address in [config.relay.addresses.v4, config.relay.addresses.v6].into_iter().flatten() {
         let ports = format!("{}-{}", config.relay.ports.start(), config.relay.ports.end());
@@ -252,6 +254,6 @@ mod tests {
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
 
         let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
-        assert!(matches!(end, Err(ServeError::WorkerEnded)), "{end:?}");
+        assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))), "{end:?}");
     }
 }

@@ -118,6 +118,9 @@ impl<'a> Reloader<'a> {
         self.pending = pending;
         let changed = settings.is_some() || !renewals.is_empty();
         if let Some(settings) = settings {
+            if new.warnings != self.current.warnings {
+                new.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            }
             workers.apply(&settings);
             self.current = new;
         }

@@ -1,6 +1,7 @@
 //! The commands that answer and end: help, check, credential, and what is said of bad input.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{edgerelay, run, text};
 use serde_json::Value;
@@ -99,18 +100,72 @@ fn check_tells_what_would_run() {
     });
 }
 
+/// What `edgerelay credential` prints for alice.
+fn credential(rest: &[&str]) -> Value {
+    let output = run(&[&["credential", "--user", "alice"], rest].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let server = json["iceServers"][0].clone();
+    let username = server["username"].as_str().unwrap();
+    assert!(username.ends_with(":alice"));
+    let password = Secret::new(SECRET.as_bytes()).unwrap().password(username.as_bytes());
+    assert_eq!(server["credential"], password.as_str());
+    server
+}
+
 #[test]
-fn credential_is_signed_with_the_configured_secret() {
-    let rest = ["--listen", "udp://127.0.0.1:3478", "--listen", "tcp://0.0.0.0:3479", "--user", "alice"];
-    configured("credential", &rest, |output| {
+fn a_credential_needs_the_secret_and_the_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    fs::write(&secret, SECRET).unwrap();
+    let urls = ["turn:relay.example.org:3478?transport=udp", "turns:203.0.113.7:5349"];
+    let server = credential(&["--secret-file", secret.to_str().unwrap(), "--url", urls[0], "--url", urls[1]]);
+    assert_eq!(server["urls"], serde_json::json!(urls));
+
+    let output = run(&["credential", "--user", "alice", "--secret-file", secret.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--url turn:"), "{}", text(&output.stderr));
+    let output = run(&["credential", "--user", "alice", "--url", urls[0]]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--secret-file"), "{}", text(&output.stderr));
+    let output = run(&["credential", "--user", "alice", "--url", "https://relay.example.org"]);
+    assert!(text(&output.stderr).contains("write turn: or turns:"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_credential_for_the_relay_of_a_configuration_needs_nothing_of_its_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("edgerelay.toml");
+    // Neither this address nor these files are here.
+    let settings = format!(
+        "credentials.rest_secrets = ['{SECRET}']\nrelay.addresses = [{{ bind = '10.9.8.7', advertised = \
+         '203.0.113.7' }}]\nlisteners = [{{ transport = 'udp', address = '0.0.0.0:3478' }}, {{ transport = \
+         'tls', address = '10.9.8.7:5349', advertised = '203.0.113.7:443', certificate = '/nowhere/c', key = \
+         '/nowhere/k' }}]"
+    );
+    fs::write(&config, settings).unwrap();
+    let server = credential(&["--config", config.to_str().unwrap()]);
+    let urls = ["turn:203.0.113.7:3478?transport=udp", "turns:203.0.113.7:443?transport=tcp"];
+    assert_eq!(server["urls"], serde_json::json!(urls));
+}
+
+#[test]
+fn secrets_that_every_user_can_read_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, secret) = (directory.path().join("edgerelay.toml"), directory.path().join("secret"));
+    fs::write(&config, "credentials.users = { alice = 'wonderland' }").unwrap();
+    fs::write(&secret, SECRET).unwrap();
+    let files = [&config, &secret];
+    let told = |mode: u32| {
+        for file in files {
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let [config, secret] = files.map(|file| file.to_str().unwrap());
+        let output =
+            run(&["check", "--relay-address=127.0.0.1", "--config", config, "--secret-file", secret]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let server = &json["iceServers"][0];
-        assert_eq!(server["urls"][0], "turn:127.0.0.1:3478?transport=udp");
-        assert_eq!(server["urls"][1], "turn:127.0.0.1:3479?transport=tcp", "reached by the relay's address");
-        let username = server["username"].as_str().unwrap();
-        assert!(username.ends_with(":alice"));
-        let password = Secret::new(SECRET.as_bytes()).unwrap().password(username.as_bytes());
-        assert_eq!(server["credential"], password.as_str());
-    });
+        files.map(|file| text(&output.stdout).contains(&format!("Run `chmod o-r {}`", file.display())))
+    };
+    assert_eq!(told(0o644), [true, true]);
+    assert_eq!(told(0o640), [false, false]);
 }

@@ -92,7 +92,14 @@ fn relay_addresses() {
     let field = "relay.addresses[0].bind";
     let with = |address: &str| format!("[{{bind = '{address}'}}]");
     refused(&[("relay.addresses", &with("here"))], field, Some("here"), "203.0.113.7");
-    refused(&[("relay.addresses", &with("0.0.0.0"))], field, Some("0.0.0.0"), "that peers reach");
+    refused(&[("relay.addresses", &with("0.0.0.0"))], field, Some("0.0.0.0"), "the address of this machine");
+    refused(&[("relay.addresses", &with("::', advertised = '2001:db8::1"))], field, Some("::"), "advertised");
+    refused(
+        &[("relay.addresses", "[{bind = '127.0.0.1', advertised = '0.0.0.0'}]")],
+        "relay.addresses[0].advertised",
+        Some("0.0.0.0"),
+        "that peers reach",
+    );
     refused(&[("relay.addresses", &with("203.0.113.7"))], field, Some("203.0.113.7"), "one of its own");
     refused(
         &[("relay.addresses", "[{bind = '127.0.0.1'}, {bind = '127.0.0.2'}]")],

@@ -68,14 +68,38 @@ fn variables_hold_texts_lists_and_tables() {
 }
 
 #[test]
-fn variables_of_kubernetes_services_are_no_settings() {
+fn variables_of_kubernetes_services_are_no_settings_and_are_told() {
     let variables = [
         ("EDGERELAY_PORT", "tcp://10.0.0.1:3478"),
         ("EDGERELAY_PORT_3478_UDP_ADDR", "10.0.0.1"),
         ("EDGERELAY_SERVICE_HOST", "10.0.0.1"),
+        ("EDGERELAY_REALM_PORT", "tcp://10.0.0.2:80"),
+        ("EDGERELAY_RELAY_PORTS_SERVICE_PORT", "80"),
         ("EDGERELAY_CONFIG", "/etc/edgerelay.toml"),
     ];
-    assert_eq!(config("", &variables, &[]).realm.as_str(), "edgerelay");
+    let config = config("", &variables, &[]);
+    assert_eq!(config.realm.as_str(), "edgerelay");
+    let warnings = config.warnings.join("\n");
+    for (name, _) in &variables[..5] {
+        assert!(warnings.contains(name), "{name} in {warnings}");
+    }
+}
+
+#[test]
+fn mistyped_settings_are_told_with_the_nearest() {
+    for (name, value, nearest) in [
+        ("EDGERELAY_RELM", "example.org", "EDGERELAY_REALM"),
+        ("EDGERELAY_RELAY_PORTS", "50000-50009", "EDGERELAY_RELAY__PORTS"),
+        ("EDGERELAY_PORT", "3478", "EDGERELAY_RELAY__PORTS"),
+        ("EDGERELAY_ADMIN_ADDRESS", "127.0.0.1:9090", "EDGERELAY_ADMIN__ADDRESS"),
+        ("EDGERELAY_LIMITS__USER__ALOCATIONS", "5", "EDGERELAY_LIMITS__USER__ALLOCATIONS"),
+    ] {
+        let mut layers = edgerelay::config::Layers::default();
+        layers.environment([(name.to_owned(), value.to_owned())].into_iter());
+        let told = Config::check(&layers, &host()).unwrap_err().to_string();
+        assert!(told.contains(&format!("(from {name})")), "{told}");
+        assert!(told.contains(&format!("The nearest setting is {nearest}.")), "{told}");
+    }
 }
 
 #[test]

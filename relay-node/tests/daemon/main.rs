@@ -25,6 +25,7 @@ mod logs;
 mod metrics_count_traffic;
 mod otlp_export;
 mod proxied_streams;
+mod readme;
 mod reload;
 mod slow_readers;
 mod slow_writers;
