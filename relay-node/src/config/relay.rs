@@ -107,9 +107,18 @@ fn one(problems: &mut Problems, index: usize, section: &RelayAddressSection) -> 
         None => bind,
     };
     let (bind, advertised) = (bind?, advertised?);
+    if bind.is_unspecified() {
+        problems.add(
+            field("bind"),
+            bind,
+            "a relayed address has to be on one address, not on all that the machine has",
+            "Write the one that packets to peers are to leave from; behind 1:1 NAT, `advertised` as well",
+        );
+        return None;
+    }
     if advertised.is_unspecified() {
         problems.add(
-            field(if section.advertised.is_some() { "advertised" } else { "bind" }),
+            field("advertised"),
             advertised,
             "peers cannot send to the unspecified address",
             "Write the address that peers reach this machine by",

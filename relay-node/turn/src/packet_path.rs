@@ -3,20 +3,17 @@
 use std::net::SocketAddr;
 
 use rand::RngExt;
-use stun::attribute::{AddressFamily, AttributeType, Data, DontFragment, Icmp, XorPeerAddress};
+use stun::attribute::{AddressFamily, Data, DontFragment, Icmp, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::io::{Forward, HEADROOM, IcmpError, Span, TAILROOM};
 use crate::peers::Way;
+use crate::request::UNDERSTOOD;
 use crate::server::Turn;
 use crate::stats::DropReason;
 use crate::table::Slot;
 use crate::time::Now;
-
-/// What a Send indication may carry that has to be understood (RFC 8656 section 11.5).
-const SEND_ATTRIBUTES: [AttributeType; 3] =
-    [AttributeType::XOR_PEER_ADDRESS, AttributeType::DATA, AttributeType::DONT_FRAGMENT];
 
 impl Turn {
     /// ChannelData from a client (RFC 8656 section 12.6).
@@ -40,7 +37,9 @@ impl Turn {
         let Some(slot) = self.table.find(&client.five_tuple) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        if !message.unknown_required(&SEND_ATTRIBUTES).is_empty() {
+        // "Unknown comprehension-required attributes: discarded"; known ones that are not expected are
+        // ignored (RFC 8489 section 6.3.2).
+        if !message.unknown_required(&UNDERSTOOD).is_empty() {
             return self.drop_packet(DropReason::Unexpected);
         }
         let (Ok(Some(XorPeerAddress(peer))), Ok(Some(Data(payload))), Ok(dont_fragment)) =

@@ -237,6 +237,6 @@ impl Turn {
 fn open_to_peers(settings: &Settings, ledger: &Ledger) -> PerFamily<bool> {
     PerFamily::from_fn(|family| {
         let address = ledger.relay_address(family);
-        address.is_some_and(|address| settings.policy.check(address.advertised).is_ok())
+        address.is_some_and(|address| settings.policy.opens(address.advertised))
     })
 }

@@ -38,7 +38,7 @@ pub fn settings() -> Settings {
         nonces: Nonces::new(vec![[7; 32]], 600, true),
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(
-            vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            ["127.0.0.1/32", "127.0.0.2/32", "::1/128"].map(|range| range.parse().unwrap()).to_vec(),
             vec![],
             vec![],
         ),

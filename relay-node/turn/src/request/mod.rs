@@ -24,7 +24,7 @@ use crate::time::Now;
 
 /// The comprehension-required attributes that are understood, expected or not
 /// (RFC 8489 section 14: what is known but not expected is ignored).
-const UNDERSTOOD: [AttributeType; 22] = [
+pub(crate) const UNDERSTOOD: [AttributeType; 22] = [
     AttributeType::MAPPED_ADDRESS,
     AttributeType::CHANGE_REQUEST,
     AttributeType::USERNAME,

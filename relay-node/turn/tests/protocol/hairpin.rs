@@ -106,6 +106,22 @@ fn nothing_else_that_listens_on_the_node_is_reached() {
 }
 
 #[test]
+fn an_allowed_range_around_the_node_does_not_open_it() {
+    let reached = |allow: &str, own: &[&str]| {
+        let mut settings = settings();
+        let own = own.iter().map(|ip| ip.parse().unwrap()).collect();
+        settings.policy = PeerPolicy::new(vec![allow.parse().unwrap()], vec![], own);
+        let (mut relay, [mut alice, _], [_, bobs]) = pair(Relay::with(settings));
+        assert_eq!(alice.send(&mut relay, bobs, b"hello").len(), 1, "relay to relay goes on");
+        !alice.send(&mut relay, SocketAddr::new(bobs.ip(), 6379), b"hello").is_empty()
+    };
+    assert!(!reached("203.0.113.0/24", &["203.0.113.1"]));
+    assert!(!reached("203.0.113.0/24", &[]), "even if nobody said that it is the node's own");
+    assert!(!reached("198.51.100.0/24", &[]));
+    assert!(reached("203.0.113.1/32", &["203.0.113.1"]), "that very address does");
+}
+
+#[test]
 fn the_inside_address_is_no_peer() {
     let (mut relay, [mut alice, _], [_, bobs]) = pair(behind_nat());
     assert_eq!(alice.permit(&mut relay, inside(bobs)).code(), 403);
