@@ -154,10 +154,8 @@ impl World {
         let _ = match input.int_in_range(0..=11)? {
             0 => writer.attribute(&Lifetime(*input.choose(&[0, 1, 600, 3600, u32::MAX])?)),
             1 => writer.attribute(&EvenPort { reserve_next: input.arbitrary()? }),
-            2 => writer
-                .attribute(&AdditionalAddressFamily(AddressFamily::from_code(input.int_in_range(1..=3)?))),
-            3 => writer
-                .attribute(&RequestedAddressFamily(AddressFamily::from_code(input.int_in_range(1..=3)?))),
+            2 => writer.raw(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[input.int_in_range(1..=3)?, 0, 0, 0]),
+            3 => writer.raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[input.int_in_range(1..=3)?, 0, 0, 0]),
             4..=6 => writer.attribute(&XorPeerAddress(*input.choose(&self.peers)?)),
             7 | 8 => writer.raw(AttributeType::CHANNEL_NUMBER, &[0x40, input.int_in_range(0..=4)?, 0, 0]),
             9 => writer.attribute(&DontFragment),

@@ -131,7 +131,7 @@ fn layers(arguments: &DevArgs, identity: &Path, secret: &str) -> Layers {
         ("listeners", listeners),
         ("relay.addresses", Value::Array(vec![Value::Table(relay)])),
         ("credentials.rest_secrets", list(&[secret])),
-        ("peers.allow", list(&["127.0.0.0/8", "::1/128"])),
+        ("peers.allow", list(&["127.0.0.1/32", "::1/128"])),
         ("admin.address", text(arguments.admin.to_string())),
         ("telemetry.log_level", text(arguments.log_level.clone())),
         ("drain_deadline", text("0s".into())),

@@ -44,7 +44,6 @@ pub(super) fn settings(
         software: config.software.clone(),
         nonces: nonces(&config.nonce, generated, &credentials),
         credentials,
-        relay: config.relay.addresses,
         lifetimes: config.lifetimes,
         policy: PeerPolicy::new(
             config.peers.allow.clone(),
@@ -67,7 +66,7 @@ pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, Set
         steering: true,
         listeners: config.listeners.iter().map(listener).collect::<Result<_, _>>()?,
         settings,
-        ledger: Arc::new(Ledger::new(config.relay.ports.clone())),
+        ledger: Arc::new(Ledger::new(config.relay.addresses, config.relay.ports.clone())),
         streams: config.limits.streams,
     })
 }

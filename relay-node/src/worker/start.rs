@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use thiserror::Error;
-use turn::{Transport, Turn};
+use turn::{Transport, Turn, WorkerId};
 
 use crate::net::affinity;
 use crate::net::poll::{Interest, Poller};
@@ -86,7 +86,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             break;
         };
         let settings = Arc::clone(&plan.settings);
-        let turn = Turn::new(settings, Arc::clone(&plan.ledger), random()?);
+        let turn = Turn::new(settings, Arc::clone(&plan.ledger), WorkerId(index as u16), random()?);
         let poller = Poller::new()?;
         sockets.register(&poller)?;
         poller.add(mailbox.waker(), Token::Mailbox.pack(), Interest::Read)?;

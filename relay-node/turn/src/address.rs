@@ -158,6 +158,11 @@ impl RelayPort {
         self.0
     }
 
+    /// The port itself, or the one below.
+    pub const fn even(self) -> Self {
+        Self(self.0 & !1)
+    }
+
     /// The port above, for a reservation; none above 65535.
     pub const fn next(self) -> Option<Self> {
         match self.0.checked_add(1) {
@@ -190,35 +195,5 @@ impl RelayId {
     /// Unpacked.
     pub const fn from_u64(token: u64) -> Self {
         Self { index: token as u32, generation: (token >> 32) as u32 }
-    }
-}
-
-/// An address family: one allocation has at most one relayed address of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// Both, IPv4 first.
-    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
-
-    /// The family of `ip`.
-    pub const fn of(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(_) => Self::V4,
-            IpAddr::V6(_) => Self::V6,
-        }
-    }
-
-    /// The other one.
-    pub const fn other(self) -> Self {
-        match self {
-            Self::V4 => Self::V6,
-            Self::V6 => Self::V4,
-        }
     }
 }

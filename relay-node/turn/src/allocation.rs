@@ -1,39 +1,105 @@
 //! An allocation (RFC 8656 section 3.2): plain data, changed only by the server's steps.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use stun::attribute::ReservationToken;
+use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 use stun::{Key, TransactionId};
 
-use crate::address::{Client, Family, RelayPort};
+use crate::address::{Client, PeerAddr};
 use crate::answer::{Refusal, ReplyTo};
 use crate::credentials::{Algorithm, UserId};
-use crate::ledger::{PortKind, Usage};
+use crate::ledger::{Account, PeerCount, Port, PortKind};
 use crate::peers::Peers;
-use crate::settings::RelayAddress;
+use crate::per_family::PerFamily;
+use crate::settings::Limits;
 use crate::stats::Traffic;
 use crate::time::Monotonic;
 
 #[derive(Debug)]
 pub(crate) struct Allocation {
     pub(crate) client: Client,
-    pub(crate) owner: Owner,
-    pub(crate) origin: Origin,
-    pub(crate) created: Monotonic,
-    pub(crate) relayed: PerFamily<Relayed>,
+    pub(crate) relayed: PerFamily<Option<Relayed>>,
     pub(crate) peers: Peers,
-    pub(crate) usage: Arc<Usage>,
+    pub(crate) account: Account,
     pub(crate) to_peers: Traffic,
     pub(crate) to_client: Traffic,
+    pub(crate) created: Monotonic,
+    pub(crate) owner: Owner,
+    pub(crate) origin: Origin,
     /// Set until its sockets are open.
     pub(crate) opening: Option<Box<Opening>>,
 }
 
 impl Allocation {
+    /// Installs or refreshes permissions, all or none (RFC 8656 section 9), and tells how many are new.
+    ///
+    /// # Errors
+    /// A quota stands in the way: 508.
+    pub(crate) fn permit(
+        &mut self,
+        hosts: &[IpAddr],
+        now: Monotonic,
+        limits: &Limits,
+    ) -> Result<PeerCount, Refusal> {
+        let new = hosts.iter().filter(|host| !self.peers.has_permission(**host)).count() as u32;
+        let new = PeerCount { permissions: new, channels: 0 };
+        if !self.account.take_peers(new, limits) {
+            return Err(Refusal::InsufficientCapacity);
+        }
+        for host in hosts {
+            self.peers.permit(*host, now);
+        }
+        Ok(new)
+    }
+
+    /// Binds or refreshes a channel that [`Peers::check_bind`] found free, and its permission (RFC 8656
+    /// section 12), and tells what is new.
+    ///
+    /// # Errors
+    /// A quota stands in the way: 508.
+    pub(crate) fn bind(
+        &mut self,
+        number: ChannelNumber,
+        peer: PeerAddr,
+        now: Monotonic,
+        limits: &Limits,
+    ) -> Result<PeerCount, Refusal> {
+        let new = self.peers.added_by(number, peer);
+        if !self.account.take_peers(new, limits) {
+            return Err(Refusal::InsufficientCapacity);
+        }
+        self.peers.bind(number, peer, now);
+        Ok(new)
+    }
+
+    /// Prolongs, or shortens, the life of its relayed addresses: of both, or of one family's
+    /// (RFC 8656 section 8.1).
+    pub(crate) fn refresh(&mut self, family: Option<AddressFamily>, expires: Monotonic) {
+        let both = AddressFamily::BOTH.into_iter();
+        for refreshed in both.filter(|it| family.is_none_or(|family| family == *it)) {
+            if let Some(relayed) = self.relayed.get_mut(refreshed) {
+                relayed.expires = expires;
+            }
+        }
+    }
+
+    /// Removes the permissions and channels that are over, and tells how many.
+    pub(crate) fn expire_peers(&mut self, now: Monotonic) -> PeerCount {
+        let gone = self.peers.expire(now);
+        self.account.give_back_peers(gone);
+        gone
+    }
+
+    /// Removes the permissions and channels of one address family, and tells how many.
+    pub(crate) fn forget_peers(&mut self, family: AddressFamily) -> PeerCount {
+        let gone = self.peers.forget_family(family);
+        self.account.give_back_peers(gone);
+        gone
+    }
+
     /// When the next part of it is over: a relayed address, a permission or a channel.
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        let relayed = self.relayed.iter().map(|(_, relayed)| relayed.expires);
+        let relayed = self.relayed.present().map(|(_, relayed)| relayed.expires);
         relayed.chain(self.peers.next_deadline()).min()
     }
 }
@@ -62,25 +128,18 @@ pub(crate) struct Origin {
     pub(crate) lifetime: u32,
     pub(crate) reservation: Option<ReservationToken>,
     /// The family of ADDITIONAL-ADDRESS-FAMILY that could not be had, and the code that says why.
-    pub(crate) refused: Option<(Family, Refusal)>,
+    pub(crate) refused: Option<(AddressFamily, Refusal)>,
 }
 
 /// One relayed transport address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Relayed {
-    pub(crate) port: RelayPort,
-    /// What peers see.
-    pub(crate) advertised: SocketAddr,
+    /// Its port, and with it the address that it is on.
+    pub(crate) port: Port,
     /// When it ends unless it is refreshed: of two, each may be refreshed by itself.
     pub(crate) expires: Monotonic,
     /// Whether the driver has its socket.
     pub(crate) open: bool,
-}
-
-impl Relayed {
-    pub(crate) fn at(address: RelayAddress, port: RelayPort, expires: Monotonic) -> Self {
-        Self { port, advertised: SocketAddr::new(address.advertised, port.get()), expires, open: false }
-    }
 }
 
 /// An Allocate that waits for its sockets.
@@ -90,37 +149,4 @@ pub(crate) struct Opening {
     /// Which other ports would do; none if the port was reserved.
     pub(crate) kind: Option<PortKind>,
     pub(crate) tries_left: u8,
-}
-
-/// At most one of something for each address family.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PerFamily<T> {
-    pub(crate) v4: Option<T>,
-    pub(crate) v6: Option<T>,
-}
-
-impl<T> Default for PerFamily<T> {
-    fn default() -> Self {
-        Self { v4: None, v6: None }
-    }
-}
-
-impl<T> PerFamily<T> {
-    pub(crate) fn get(&self, family: Family) -> Option<&T> {
-        match family {
-            Family::V4 => self.v4.as_ref(),
-            Family::V6 => self.v6.as_ref(),
-        }
-    }
-
-    pub(crate) fn slot(&mut self, family: Family) -> &mut Option<T> {
-        match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Family, &T)> {
-        Family::BOTH.into_iter().filter_map(|family| self.get(family).map(|item| (family, item)))
-    }
 }

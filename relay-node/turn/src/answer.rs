@@ -76,10 +76,10 @@ impl Refusal {
             Self::UnknownAttribute => "Unknown Attribute",
             Self::AllocationMismatch => "Allocation Mismatch",
             Self::StaleNonce => "Stale Nonce",
-            Self::AddressFamilyNotSupported => "Address Family not Supported",
+            Self::AddressFamilyNotSupported => "Address AddressFamily not Supported",
             Self::WrongCredentials => "Wrong Credentials",
             Self::UnsupportedTransport => "Unsupported Transport Protocol",
-            Self::PeerAddressFamilyMismatch => "Peer Address Family Mismatch",
+            Self::PeerAddressFamilyMismatch => "Peer Address AddressFamily Mismatch",
             Self::AllocationQuotaReached => "Allocation Quota Reached",
             Self::InsufficientCapacity => "Insufficient Capacity",
         }

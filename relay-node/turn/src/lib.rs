@@ -23,8 +23,10 @@ pub mod nonce;
 mod outbox;
 mod packet_path;
 mod peers;
+mod per_family;
 pub mod policy;
 mod recently_closed;
+mod relay_address;
 mod request;
 mod server;
 mod settings;
@@ -34,17 +36,18 @@ mod time;
 mod timers;
 
 pub use address::{
-    Client, ClientAddr, Family, FiveTuple, PathId, PeerAddr, RelayId, RelayPort, ServerAddr, Transport,
+    Client, ClientAddr, FiveTuple, PathId, PeerAddr, RelayId, RelayPort, ServerAddr, Transport,
 };
 pub use credentials::Credentials;
 pub use event::{CloseReason, Event};
 pub use io::{Forward, HEADROOM, IcmpError, OpenError, Output, Span, TAILROOM};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, WorkerId};
 pub use nonce::Nonces;
+pub use per_family::PerFamily;
 pub use policy::PeerPolicy;
+pub use relay_address::{RelayAddress, RelayAddresses};
 pub use server::Turn;
-pub use settings::{
-    AnswerLimits, Lifetimes, Limits, Quota, Realm, RealmError, RelayAddress, RelayAddresses, Settings,
-};
+pub use settings::{AnswerLimits, Lifetimes, Limits, Quota, Realm, RealmError, Settings};
 pub use stats::{ANSWER_CODES, DropReason, RequestKind, Stats, Traffic};
+pub use stun::attribute::AddressFamily;
 pub use time::{Monotonic, Now, UnixSeconds};

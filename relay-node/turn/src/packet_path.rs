@@ -3,20 +3,17 @@
 use std::net::SocketAddr;
 
 use rand::RngExt;
-use stun::attribute::{AttributeType, Data, DontFragment, Icmp, XorPeerAddress};
+use stun::attribute::{AddressFamily, Data, DontFragment, Icmp, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 
-use crate::address::{Client, Family, PeerAddr, RelayId, RelayPort};
+use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::io::{Forward, HEADROOM, IcmpError, Span, TAILROOM};
 use crate::peers::Way;
+use crate::request::UNDERSTOOD;
 use crate::server::Turn;
 use crate::stats::DropReason;
 use crate::table::Slot;
 use crate::time::Now;
-
-/// What a Send indication may carry that has to be understood (RFC 8656 section 11.5).
-const SEND_ATTRIBUTES: [AttributeType; 3] =
-    [AttributeType::XOR_PEER_ADDRESS, AttributeType::DATA, AttributeType::DONT_FRAGMENT];
 
 impl Turn {
     /// ChannelData from a client (RFC 8656 section 12.6).
@@ -40,7 +37,9 @@ impl Turn {
         let Some(slot) = self.table.find(&client.five_tuple) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        if !message.unknown_required(&SEND_ATTRIBUTES).is_empty() {
+        // "Unknown comprehension-required attributes: discarded"; known ones that are not expected are
+        // ignored (RFC 8489 section 6.3.2).
+        if !message.unknown_required(&UNDERSTOOD).is_empty() {
             return self.drop_packet(DropReason::Unexpected);
         }
         let (Ok(Some(XorPeerAddress(peer))), Ok(Some(Data(payload))), Ok(dont_fragment)) =
@@ -69,15 +68,15 @@ impl Turn {
         let Some(destination) = self.destination(peer) else {
             return self.drop_packet(DropReason::Policy);
         };
-        let family = Family::of(peer.ip());
+        let family = AddressFamily::of(peer.ip());
         let relay = self.table.relay_id(slot, family);
         let Some(allocation) = self.table.get_mut(slot) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        if !allocation.relayed.get(family).is_some_and(|relayed| relayed.open) {
+        if !allocation.relayed.get(family).as_ref().is_some_and(|relayed| relayed.open) {
             return self.drop_packet(DropReason::NoAllocation);
         }
-        if !self.ledger.meter(&allocation.usage, now.monotonic, payload.len(), &self.settings.limits) {
+        if !allocation.account.meter(now.monotonic, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         allocation.to_peers.add(payload.len());
@@ -103,7 +102,7 @@ impl Turn {
         let Some(way) = allocation.peers.way_from(peer, now.monotonic) else {
             return self.drop_packet(DropReason::NoPermission);
         };
-        if !self.ledger.meter(&allocation.usage, now.monotonic, payload.len(), &self.settings.limits) {
+        if !allocation.account.meter(now.monotonic, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         let stream = allocation.client.five_tuple.transport.is_stream();
@@ -127,9 +126,9 @@ impl Turn {
     /// without DATA (RFC 8656 section 11.5).
     pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
         // "Type 3 or 11 for ICMPv4, 1, 2 or 3 for ICMPv6": others are dropped.
-        let told = match Family::of(peer.ip()) {
-            Family::V4 => matches!(error.kind, 3 | 11),
-            Family::V6 => matches!(error.kind, 1..=3),
+        let told = match AddressFamily::of(peer.ip()) {
+            AddressFamily::V4 => matches!(error.kind, 3 | 11),
+            AddressFamily::V6 => matches!(error.kind, 1..=3),
         };
         if !told {
             self.stats.count_drop(DropReason::Unexpected);
@@ -151,23 +150,34 @@ impl Turn {
         });
     }
 
-    /// Where a packet to `peer` goes. To the node's own address only where a relayed one is: nothing
+    /// Where a packet to `peer` goes. To the node's own address only where a live relayed one is: nothing
     /// else that listens on this node may be reached, unless the policy allows that address by name.
     fn destination(&self, peer: PeerAddr) -> Option<PeerAddr> {
-        if !self.settings.relay.advertises(peer.ip()) {
-            return Some(peer);
+        let family = AddressFamily::of(peer.ip());
+        let own = self.ledger.relay_address(family).filter(|own| own.advertised == peer.ip());
+        let Some(own) = own else { return Some(peer) };
+        let port = peer.get().port();
+        if self.ledger.holder(family, RelayPort::new(port)).is_some() {
+            return Some(PeerAddr::new(SocketAddr::new(own.bind, port)));
         }
-        let family = Family::of(peer.ip());
-        if self.ledger.in_use(family, RelayPort::new(peer.get().port())) {
-            return Some(PeerAddr::new(self.settings.relay.inward(peer.get())));
-        }
-        self.open_to_peers.get(family).map(|_| peer)
+        self.open_to_peers.get(family).then_some(peer)
     }
 
+    /// How the world sees who sent a packet: a relayed address of this node reaches another one from
+    /// what it is bound to.
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {
-        let seen: SocketAddr =
-            self.settings.relay.outward(peer.get(), |family, port| self.ledger.in_use(family, port));
-        PeerAddr::new(seen)
+        let family = AddressFamily::of(peer.ip());
+        let port = peer.get().port();
+        match self.ledger.relay_address(family) {
+            Some(own)
+                if own.bind == peer.ip()
+                    && own.advertised != peer.ip()
+                    && self.ledger.holder(family, RelayPort::new(port)).is_some() =>
+            {
+                PeerAddr::new(SocketAddr::new(own.advertised, port))
+            }
+            _ => peer,
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ahash::RandomState;
-use stun::attribute::ChannelNumber;
+use stun::attribute::{AddressFamily, ChannelNumber};
 
-use crate::address::{Family, PeerAddr};
+use crate::address::PeerAddr;
+use crate::ledger::PeerCount;
 use crate::time::Monotonic;
 
 /// How long a permission lasts (RFC 8656 section 9).
@@ -42,13 +43,6 @@ struct BoundPeer {
 pub(crate) enum Way {
     Channel(ChannelNumber),
     Indication,
-}
-
-/// How many permissions or channels something adds or takes away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PeerCount {
-    pub(crate) permissions: u32,
-    pub(crate) channels: u32,
 }
 
 /// A ChannelBind that contradicts a live binding (RFC 8656 section 12.2).
@@ -102,23 +96,23 @@ impl Peers {
         expires
     }
 
-    /// Whether `number` may be bound to `peer`, and what new entries that takes.
-    pub(crate) fn check_bind(
-        &self,
-        number: ChannelNumber,
-        peer: PeerAddr,
-    ) -> Result<PeerCount, BindConflict> {
-        let known = self.channels.get(&number);
-        if known.is_some_and(|channel| channel.peer != peer) {
+    /// Whether `number` may be bound to `peer`.
+    pub(crate) fn check_bind(&self, number: ChannelNumber, peer: PeerAddr) -> Result<(), BindConflict> {
+        if self.channels.get(&number).is_some_and(|channel| channel.peer != peer) {
             return Err(BindConflict::NumberTaken);
         }
         if self.bound.get(&peer).is_some_and(|bound| bound.number != number) {
             return Err(BindConflict::PeerTaken);
         }
-        Ok(PeerCount {
+        Ok(())
+    }
+
+    /// What new entries it takes to bind `number` to `peer`.
+    pub(crate) fn added_by(&self, number: ChannelNumber, peer: PeerAddr) -> PeerCount {
+        PeerCount {
             permissions: u32::from(!self.has_permission(peer.ip())),
-            channels: u32::from(known.is_none()),
-        })
+            channels: u32::from(!self.channels.contains_key(&number)),
+        }
     }
 
     /// Binds or refreshes a channel that [`Self::check_bind`] found free, and its permission.
@@ -150,11 +144,11 @@ impl Peers {
     }
 
     /// Removes the permissions and channels of one address family: its relayed address is gone.
-    pub(crate) fn forget_family(&mut self, family: Family) -> PeerCount {
+    pub(crate) fn forget_family(&mut self, family: AddressFamily) -> PeerCount {
         let before = self.count();
-        self.permissions.retain(|peer, _| Family::of(*peer) != family);
-        self.channels.retain(|_, channel| Family::of(channel.peer.ip()) != family);
-        self.bound.retain(|peer, _| Family::of(peer.ip()) != family);
+        self.permissions.retain(|peer, _| AddressFamily::of(*peer) != family);
+        self.channels.retain(|_, channel| AddressFamily::of(channel.peer.ip()) != family);
+        self.bound.retain(|peer, _| AddressFamily::of(peer.ip()) != family);
         let after = self.count();
         PeerCount {
             permissions: before.permissions - after.permissions,
@@ -169,7 +163,7 @@ impl Peers {
     }
 
     /// How many there are, expired ones included until [`Self::expire`].
-    pub(crate) fn count(&self) -> PeerCount {
+    fn count(&self) -> PeerCount {
         PeerCount { permissions: self.permissions.len() as u32, channels: self.channels.len() as u32 }
     }
 }

@@ -12,7 +12,8 @@ use embedded::Embedding;
 /// Judges the addresses that clients want to relay to.
 ///
 /// An entry of the deny list weighs most, then one of the allow list, then what is refused by
-/// default. IPv4 addresses inside of IPv6 ones are judged as well, by the same lists. The work is
+/// default. A range on the allow list never opens the node itself or a cloud's metadata service: who means
+/// them has to name that very address. IPv4 addresses inside of IPv6 ones are judged as well, by the same lists. The work is
 /// that of walking the lists: this is for requests, not for packets.
 #[derive(Clone, Debug, Default)]
 pub struct PeerPolicy {
@@ -103,10 +104,23 @@ impl Denied {
     }
 }
 
+impl Denied {
+    /// Whether it stands until the allow list has that very address: what is the node itself, or tells
+    /// its secrets, is not opened by the way.
+    const fn is_only_opened_by_name(self) -> bool {
+        matches!(self, Self::Own | Self::Unspecified | Self::Loopback | Self::Metadata)
+    }
+}
+
 impl PeerPolicy {
     /// A policy with exceptions to the default, both ways, and the node's own addresses.
     pub fn new(allow: Vec<IpNet>, deny: Vec<IpNet>, own: Vec<IpAddr>) -> Self {
         Self { allow, deny, own }
+    }
+
+    /// Whether `peer`, one of the node's own addresses, is open to clients as a whole: any port of it.
+    pub(crate) fn opens(&self, peer: IpAddr) -> bool {
+        self.names(peer) && self.check(peer).is_ok()
     }
 
     /// Whether packets may be relayed to and from `peer`.
@@ -134,9 +148,17 @@ impl PeerPolicy {
         if within(&self.deny) {
             return Err(Denied::Listed);
         }
-        if within(&self.allow) {
+        if self.names(peer) {
             return Ok(());
         }
+        match self.check_default(peer) {
+            Err(denied) if !denied.is_only_opened_by_name() && within(&self.allow) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Without the lists.
+    fn check_default(&self, peer: IpAddr) -> Result<(), Denied> {
         if self.own.contains(&peer) {
             return Err(Denied::Own);
         }
@@ -144,6 +166,11 @@ impl PeerPolicy {
             IpAddr::V4(v4) => match_first(&DENIED_V4, |net| net.contains(&v4)),
             IpAddr::V6(v6) => match_first(&DENIED_V6, |net| net.contains(&v6)),
         }
+    }
+
+    /// Whether the allow list has that very address, not only a range around it.
+    fn names(&self, peer: IpAddr) -> bool {
+        self.allow.iter().any(|net| net.prefix_len() == net.max_prefix_len() && net.addr() == peer)
     }
 }
 

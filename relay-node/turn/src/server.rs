@@ -5,18 +5,19 @@ use std::sync::Arc;
 use ahash::RandomState;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use stun::attribute::AddressFamily;
 use stun::{Kind, Method};
 
-use crate::address::{Client, Family, FiveTuple};
-use crate::allocation::{Allocation, PerFamily, Relayed};
+use crate::address::{Client, FiveTuple};
+use crate::allocation::{Allocation, Relayed};
 use crate::budget::AnswerBudget;
 use crate::event::{CloseReason, Event};
 use crate::io::{Forward, Output};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, WorkerId};
 use crate::outbox::Outbox;
-use crate::peers::PeerCount;
+use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
-use crate::settings::{RelayAddress, Settings};
+use crate::settings::Settings;
 use crate::stats::{DropReason, Stats};
 use crate::table::{Slot, Table};
 use crate::time::{Monotonic, Now};
@@ -48,13 +49,15 @@ pub struct Turn {
     pub(crate) random: StdRng,
     pub(crate) hasher: RandomState,
     pub(crate) draining: bool,
-    /// The relay's own addresses that the policy allows by name: any port of theirs may be a peer.
-    pub(crate) open_to_peers: PerFamily<RelayAddress>,
+    pub(crate) worker: WorkerId,
+    /// Whether the policy allows the relay's own address by name: any port of it may be a peer then.
+    pub(crate) open_to_peers: PerFamily<bool>,
 }
 
 impl Turn {
-    /// A server without allocations. All randomness comes from `seed`, which has to be secret.
-    pub fn new(settings: Arc<Settings>, ledger: Arc<Ledger>, seed: [u8; 32]) -> Self {
+    /// A server without allocations, of one of the workers that share `ledger`. All randomness comes from
+    /// `seed`, which has to be secret.
+    pub fn new(settings: Arc<Settings>, ledger: Arc<Ledger>, worker: WorkerId, seed: [u8; 32]) -> Self {
         let mut random = StdRng::from_seed(seed);
         let hasher = RandomState::with_seeds(
             random.next_u64(),
@@ -64,7 +67,8 @@ impl Turn {
         );
         Self {
             budget: AnswerBudget::new(settings.limits.answers, random.next_u64()),
-            open_to_peers: open_to_peers(&settings),
+            open_to_peers: open_to_peers(&settings, &ledger),
+            worker,
             settings,
             ledger,
             table: Table::new(&hasher),
@@ -115,7 +119,7 @@ impl Turn {
     /// Goes on under other settings. What lives, lives on.
     pub fn apply(&mut self, settings: Arc<Settings>) {
         self.budget.set_limits(settings.limits.answers);
-        self.open_to_peers = open_to_peers(&settings);
+        self.open_to_peers = open_to_peers(&settings, &self.ledger);
         self.settings = settings;
     }
 
@@ -173,15 +177,14 @@ impl Turn {
         Forward::Nothing
     }
 
-    /// Ends an allocation and gives back all that it held.
+    /// Ends an allocation. What it held of the ledger goes back with it.
     pub(crate) fn close(&mut self, now: Now, slot: Slot, reason: CloseReason) {
-        for family in Family::BOTH {
+        for family in AddressFamily::BOTH {
             self.close_relayed(slot, family);
         }
         let Some(allocation) = self.table.remove(slot) else { return };
         self.timers.clear(slot.0);
-        self.give_back(&allocation.usage, allocation.peers.count());
-        self.ledger.release_allocation(&allocation.usage);
+        self.stats.count_gone(allocation.account.peers());
         // One whose sockets never opened was never announced either.
         if allocation.opening.is_none() {
             self.stats.allocations_closed += 1;
@@ -197,63 +200,43 @@ impl Turn {
     }
 
     /// Closes the relayed address of one family, if there is one.
-    pub(crate) fn close_relayed(&mut self, slot: Slot, family: Family) {
+    pub(crate) fn close_relayed(&mut self, slot: Slot, family: AddressFamily) {
         let relay = self.table.relay_id(slot, family);
         let Some(allocation) = self.table.get_mut(slot) else { return };
-        let Some(relayed) = allocation.relayed.slot(family).take() else { return };
+        let Some(relayed) = allocation.relayed.get_mut(family).take() else { return };
         if relayed.open {
             self.outbox.close_relay(relay);
         }
-        self.ledger.release_port(family, relayed.port);
     }
 
     /// Closes one of two relayed addresses, with what was bound to it.
-    pub(crate) fn close_family(&mut self, slot: Slot, family: Family) {
+    pub(crate) fn close_family(&mut self, slot: Slot, family: AddressFamily) {
         self.close_relayed(slot, family);
-        let Some(allocation) = self.table.get_mut(slot) else { return };
-        let gone = allocation.peers.forget_family(family);
-        let usage = Arc::clone(&allocation.usage);
-        self.give_back(&usage, gone);
-    }
-
-    /// Counts permissions and channels that have ended.
-    pub(crate) fn give_back(&mut self, usage: &crate::ledger::Usage, gone: PeerCount) {
-        self.ledger.release_peers(usage, gone.permissions, gone.channels);
-        self.stats.permissions -= u64::from(gone.permissions);
-        self.stats.channels -= u64::from(gone.channels);
-    }
-
-    /// Removes the permissions and channels of an allocation that are over.
-    pub(crate) fn expire_peers(&mut self, now: Now, slot: Slot) {
-        let Some(allocation) = self.table.get_mut(slot) else { return };
-        let gone = allocation.peers.expire(now.monotonic);
-        if gone != PeerCount::default() {
-            let usage = Arc::clone(&allocation.usage);
-            self.give_back(&usage, gone);
+        if let Some(allocation) = self.table.get_mut(slot) {
+            self.stats.count_gone(allocation.forget_peers(family));
         }
     }
 
     fn expire(&mut self, now: Now, slot: Slot) {
-        self.expire_peers(now, slot);
-        let Some(allocation) = self.table.get(slot) else { return };
+        let Some(allocation) = self.table.get_mut(slot) else { return };
+        self.stats.count_gone(allocation.expire_peers(now.monotonic));
         let over = |relayed: &Relayed| relayed.expires <= now.monotonic;
-        if allocation.relayed.iter().all(|(_, relayed)| over(relayed)) {
+        if allocation.relayed.present().all(|(_, relayed)| over(relayed)) {
             self.close(now, slot, CloseReason::Expired);
             return;
         }
-        for family in Family::BOTH {
-            if self.table.get(slot).and_then(|it| it.relayed.get(family)).is_some_and(over) {
-                self.close_family(slot, family);
-            }
+        let gone = AddressFamily::BOTH.map(|it| (it, allocation.relayed.get(it).as_ref().is_some_and(over)));
+        for (family, _) in gone.into_iter().filter(|(_, over)| *over) {
+            self.close_family(slot, family);
         }
-        if let Some(deadline) = self.table.get(slot).and_then(Allocation::next_deadline) {
-            self.timers.set(slot.0, deadline);
-        }
+        self.timers.set(slot.0, self.table.get(slot).and_then(Allocation::next_deadline));
     }
 }
 
 /// The policy is asked once for each snapshot, not for each packet.
-fn open_to_peers(settings: &Settings) -> PerFamily<RelayAddress> {
-    let allowed = |address: &RelayAddress| settings.policy.check(address.advertised).is_ok();
-    PerFamily { v4: settings.relay.v4.filter(allowed), v6: settings.relay.v6.filter(allowed) }
+fn open_to_peers(settings: &Settings, ledger: &Ledger) -> PerFamily<bool> {
+    PerFamily::from_fn(|family| {
+        let address = ledger.relay_address(family);
+        address.is_some_and(|address| settings.policy.opens(address.advertised))
+    })
 }

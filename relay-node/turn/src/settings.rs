@@ -1,11 +1,9 @@
 //! What the core is told to do: one snapshot, swapped as a whole.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
-use crate::address::{Family, RelayPort};
 use crate::credentials::Credentials;
 use crate::nonce::Nonces;
 use crate::policy::PeerPolicy;
@@ -21,8 +19,6 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How nonces are made and checked.
     pub nonces: Nonces,
-    /// Where relayed addresses are.
-    pub relay: RelayAddresses,
     /// How long allocations live.
     pub lifetimes: Lifetimes,
     /// Which peers may be reached.
@@ -77,68 +73,6 @@ impl Realm {
 impl fmt::Debug for Realm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-/// The addresses that relayed addresses are made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RelayAddresses {
-    /// For IPv4 peers.
-    pub v4: Option<RelayAddress>,
-    /// For IPv6 peers.
-    pub v6: Option<RelayAddress>,
-}
-
-/// One of the node's addresses, as the node and as the world sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelayAddress {
-    /// What sockets bind.
-    pub bind: IpAddr,
-    /// What peers see: another one behind a 1:1 NAT.
-    pub advertised: IpAddr,
-}
-
-impl RelayAddresses {
-    /// The one of a family.
-    pub fn get(&self, family: Family) -> Option<RelayAddress> {
-        match family {
-            Family::V4 => self.v4,
-            Family::V6 => self.v6,
-        }
-    }
-
-    /// Whether relayed addresses of this node are seen there.
-    pub(crate) fn advertises(&self, ip: IpAddr) -> bool {
-        self.get(Family::of(ip)).is_some_and(|address| address.advertised == ip)
-    }
-
-    /// How the node itself reaches one of its relayed addresses.
-    pub(crate) fn inward(&self, outside: SocketAddr) -> SocketAddr {
-        match self.get(Family::of(outside.ip())) {
-            Some(address) if address.advertised == outside.ip() => {
-                SocketAddr::new(address.bind, outside.port())
-            }
-            _ => outside,
-        }
-    }
-
-    /// How the world sees a packet that a relayed address of this node sent to another one.
-    pub(crate) fn outward(
-        &self,
-        inside: SocketAddr,
-        in_use: impl Fn(Family, RelayPort) -> bool,
-    ) -> SocketAddr {
-        let family = Family::of(inside.ip());
-        match self.get(family) {
-            Some(address)
-                if address.bind == inside.ip()
-                    && address.advertised != inside.ip()
-                    && in_use(family, RelayPort::new(inside.port())) =>
-            {
-                SocketAddr::new(address.advertised, inside.port())
-            }
-            _ => inside,
-        }
     }
 }
 

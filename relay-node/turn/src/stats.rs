@@ -2,6 +2,8 @@
 
 use stun::Method;
 
+use crate::ledger::PeerCount;
+
 /// Packets and their payload bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -150,6 +152,16 @@ pub struct Stats {
 }
 
 impl Stats {
+    pub(crate) fn count_new(&mut self, new: PeerCount) {
+        self.permissions += u64::from(new.permissions);
+        self.channels += u64::from(new.channels);
+    }
+
+    pub(crate) fn count_gone(&mut self, gone: PeerCount) {
+        self.permissions -= u64::from(gone.permissions);
+        self.channels -= u64::from(gone.channels);
+    }
+
     /// How many packets went nowhere for `reason`.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()

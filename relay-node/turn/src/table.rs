@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use ahash::RandomState;
+use stun::attribute::AddressFamily;
 
-use crate::address::{Family, FiveTuple, RelayId};
+use crate::address::{FiveTuple, RelayId};
 use crate::allocation::Allocation;
 
 /// The place of an allocation. Used again after its end.
@@ -72,15 +73,15 @@ impl Table {
     }
 
     /// The name of a relayed address towards the driver.
-    pub(crate) fn relay_id(&self, slot: Slot, family: Family) -> RelayId {
+    pub(crate) fn relay_id(&self, slot: Slot, family: AddressFamily) -> RelayId {
         let generation = self.slots.get(slot.0 as usize).map_or(0, |place| place.generation);
-        RelayId { index: slot.0 << 1 | u32::from(family == Family::V6), generation }
+        RelayId { index: slot.0 << 1 | u32::from(family == AddressFamily::V6), generation }
     }
 
     /// Whose relayed address that is, unless it is of an allocation that has ended.
-    pub(crate) fn owner_of(&self, relay: RelayId) -> Option<(Slot, Family)> {
+    pub(crate) fn owner_of(&self, relay: RelayId) -> Option<(Slot, AddressFamily)> {
         let slot = Slot(relay.index >> 1);
-        let family = if relay.index & 1 == 0 { Family::V4 } else { Family::V6 };
+        let family = if relay.index & 1 == 0 { AddressFamily::V4 } else { AddressFamily::V6 };
         let place = self.slots.get(slot.0 as usize)?;
         (place.generation == relay.generation && place.allocation.is_some()).then_some((slot, family))
     }

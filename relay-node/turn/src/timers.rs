@@ -16,8 +16,9 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Sets the deadline of `slot`, whether it had one or not.
-    pub(crate) fn set(&mut self, slot: u32, deadline: Monotonic) {
+    /// Sets the deadline of `slot`, whether it had one or not, or takes it away.
+    pub(crate) fn set(&mut self, slot: u32, deadline: Option<Monotonic>) {
+        let Some(deadline) = deadline else { return self.clear(slot) };
         let index = slot as usize;
         if self.places.len() <= index {
             self.places.resize(index + 1, ABSENT);
@@ -37,14 +38,6 @@ impl Timers {
         };
         let place = self.sift_up(place);
         self.sift_down(place);
-    }
-
-    /// Sets the deadline of `slot` unless it has an earlier one.
-    pub(crate) fn set_earlier(&mut self, slot: u32, deadline: Monotonic) {
-        let current = self.place(slot).and_then(|place| self.heap.get(place));
-        if current.is_none_or(|(current, _)| deadline < *current) {
-            self.set(slot, deadline);
-        }
     }
 
     /// Takes the deadline of `slot` away.
@@ -139,7 +132,6 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Set(u32, u64),
-        SetEarlier(u32, u64),
         Clear(u32),
         Pop(u64),
     }
@@ -147,7 +139,6 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             (0..20u32, 0..100u64).prop_map(|(slot, at)| Step::Set(slot, at)),
-            (0..20u32, 0..100u64).prop_map(|(slot, at)| Step::SetEarlier(slot, at)),
             (0..20u32).prop_map(Step::Clear),
             (0..100u64).prop_map(Step::Pop),
         ]
@@ -162,13 +153,8 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Set(slot, at) => {
-                        timers.set(slot, Monotonic::from_nanos(at));
+                        timers.set(slot, Some(Monotonic::from_nanos(at)));
                         model.insert(slot, at);
-                    }
-                    Step::SetEarlier(slot, at) => {
-                        timers.set_earlier(slot, Monotonic::from_nanos(at));
-                        let entry = model.entry(slot).or_insert(at);
-                        *entry = at.min(*entry);
                     }
                     Step::Clear(slot) => {
                         timers.clear(slot);

@@ -12,7 +12,7 @@ use stun::attribute::ReservationToken;
 use stun::{Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{
-    AnswerLimits, Client, ClientAddr, Credentials, Family, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
+    AnswerLimits, Client, ClientAddr, AddressFamily, Credentials, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
     Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy, Quota, Realm,
     RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport, Turn,
     UnixSeconds,
@@ -36,16 +36,11 @@ static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
     let users = [("alice", "wonderland"), ("bob", "builder")];
     let quota =
         |allocations| Quota { allocations, permissions: 6, channels: 4, bits_per_second: Some(100_000) };
-    let at = |ip: &str| {
-        let ip = ip.parse().expect("an address");
-        Some(RelayAddress { bind: ip, advertised: ip })
-    };
     Arc::new(Settings {
         credentials: Credentials::new(&realm, &users, secrets).expect("plain names"),
         realm,
         software: Some("edgerelay".to_owned()),
         nonces: Nonces::new(vec![[7; 32]], 600, false),
-        relay: RelayAddresses { v4: at("203.0.113.1"), v6: at("2001:db8:1::1") },
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().expect("an address")]),
         limits: Limits {
@@ -55,6 +50,14 @@ static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
         },
     })
 });
+
+fn relay_addresses() -> RelayAddresses {
+    let at = |ip: &str| {
+        let ip = ip.parse().expect("an address");
+        Some(RelayAddress { bind: ip, advertised: ip })
+    };
+    RelayAddresses { v4: at("203.0.113.1"), v6: at("2001:db8:1::1") }
+}
 
 /// The core, its time, and the sockets that it has.
 pub struct Relay {
@@ -71,9 +74,9 @@ pub struct Relay {
 
 impl Relay {
     pub fn new() -> Self {
-        let ledger = Arc::new(Ledger::new(PORTS));
+        let ledger = Arc::new(Ledger::new(relay_addresses(), PORTS));
         Self {
-            turn: Turn::new(Arc::clone(&SETTINGS), Arc::clone(&ledger), [1; 32]),
+            turn: Turn::new(Arc::clone(&SETTINGS), Arc::clone(&ledger), turn::WorkerId(0), [1; 32]),
             now: START,
             open: HashMap::new(),
             token: None,
@@ -172,8 +175,8 @@ impl Relay {
         assert_eq!(self.ledger.users(), 0, "quotas");
         self.ledger.expire(self.now.monotonic);
         for port in PORTS {
-            for family in Family::BOTH {
-                let kept = self.ledger.in_use(family, turn::RelayPort::new(port));
+            for family in AddressFamily::BOTH {
+                let kept = self.ledger.holder(family, turn::RelayPort::new(port)).is_some();
                 assert!(!kept, "port {port}");
             }
         }

@@ -26,18 +26,19 @@ impl Encode for Lifetime {
     }
 }
 
-/// An address family by its number in STUN (RFC 8489 section 14.1).
+/// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressFamily {
     /// IPv4.
     V4,
     /// IPv6.
     V6,
-    /// One that does not exist; a server answers 440.
-    Other(u8),
 }
 
 impl AddressFamily {
+    /// Both, IPv4 first.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
     /// The family of an address.
     pub const fn of(ip: IpAddr) -> Self {
         match ip {
@@ -46,21 +47,28 @@ impl AddressFamily {
         }
     }
 
-    /// The number.
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
+    /// The number (RFC 8489 section 14.1).
     pub const fn code(self) -> u8 {
         match self {
             Self::V4 => 1,
             Self::V6 => 2,
-            Self::Other(code) => code,
         }
     }
 
-    /// The family with a number.
-    pub const fn from_code(code: u8) -> Self {
+    /// The family with a number; there are no others.
+    pub const fn from_code(code: u8) -> Option<Self> {
         match code {
-            1 => Self::V4,
-            2 => Self::V6,
-            _ => Self::Other(code),
+            1 => Some(Self::V4),
+            2 => Some(Self::V6),
+            _ => None,
         }
     }
 }
@@ -76,7 +84,7 @@ macro_rules! family {
 
             fn decode(value: &[u8], _: &TransactionId) -> Result<Self, AttributeError> {
                 let [family, _, _, _] = *exactly($kind, value)?;
-                Ok(Self(AddressFamily::from_code(family)))
+                AddressFamily::from_code(family).map(Self).ok_or(AttributeError::Value { kind: $kind })
             }
         }
 
@@ -91,11 +99,13 @@ macro_rules! family {
 }
 
 family! {
-    /// The one family that a relayed address is wanted in (section 18.6).
+    /// The one family that a relayed address is wanted in (section 18.6). A family that does not exist is
+    /// [`AttributeError::Value`].
     RequestedAddressFamily, AttributeType::REQUESTED_ADDRESS_FAMILY
 }
 family! {
-    /// The family of a second relayed address (section 18.11).
+    /// The family of a second relayed address (section 18.11). A family that does not exist is
+    /// [`AttributeError::Value`].
     AdditionalAddressFamily, AttributeType::ADDITIONAL_ADDRESS_FAMILY
 }
 

@@ -49,8 +49,10 @@ impl<'a> Attribute<'a> for AddressErrorCode<'a> {
     const TYPE: AttributeType = AttributeType::ADDRESS_ERROR_CODE;
 
     fn decode(value: &'a [u8], _: &TransactionId) -> Result<Self, AttributeError> {
-        let (family, code, reason) = read(AttributeType::ADDRESS_ERROR_CODE, value)?;
-        Ok(Self { family: AddressFamily::from_code(family), code, reason })
+        let kind = AttributeType::ADDRESS_ERROR_CODE;
+        let (family, code, reason) = read(kind, value)?;
+        let family = AddressFamily::from_code(family).ok_or(AttributeError::Value { kind })?;
+        Ok(Self { family, code, reason })
     }
 }
 

@@ -28,7 +28,7 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn family() -> impl Strategy<Value = AddressFamily> {
-    any::<u8>().prop_map(AddressFamily::from_code)
+    prop::sample::select(AddressFamily::BOTH.to_vec())
 }
 
 fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -130,6 +130,15 @@ fn fixed_lengths_are_exact() {
     refuses_all_lengths_but::<ReservationToken>(&[8]);
     refuses_all_lengths_but::<Icmp>(&[8]);
     refuses_all_lengths_but::<Userhash>(&[32]);
+}
+
+#[test]
+fn there_are_two_families() {
+    for code in (0..=255).filter(|code| ![1, 2].contains(code)) {
+        assert_eq!(AddressFamily::from_code(code), None);
+        let kind = AttributeType::REQUESTED_ADDRESS_FAMILY;
+        assert_eq!(decode::<RequestedAddressFamily>(&[code, 0, 0, 0]), Err(AttributeError::Value { kind }));
+    }
 }
 
 #[test]

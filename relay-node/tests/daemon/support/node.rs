@@ -30,17 +30,15 @@ pub struct Node {
 pub fn settings() -> Settings {
     let plenty =
         Quota { allocations: 100_000, permissions: 100_000, channels: 100_000, bits_per_second: None };
-    let same = |ip: &str| Some(RelayAddress { bind: ip.parse().unwrap(), advertised: ip.parse().unwrap() });
     let realm = Realm::new("example.org").unwrap();
     Settings {
         credentials: Credentials::new(&realm, &[("alice", "wonderland")], vec![]).unwrap(),
         realm,
         software: None,
         nonces: Nonces::new(vec![[7; 32]], 600, true),
-        relay: RelayAddresses { v4: same("127.0.0.1"), v6: same("::1") },
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(
-            vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            ["127.0.0.1/32", "127.0.0.2/32", "::1/128"].map(|range| range.parse().unwrap()).to_vec(),
             vec![],
             vec![],
         ),
@@ -50,6 +48,11 @@ pub fn settings() -> Settings {
             answers: AnswerLimits { per_source_per_second: 100_000, total_per_second: 1_000_000 },
         },
     }
+}
+
+fn loopback() -> RelayAddresses {
+    let same = |ip: &str| Some(RelayAddress { bind: ip.parse().unwrap(), advertised: ip.parse().unwrap() });
+    RelayAddresses { v4: same("127.0.0.1"), v6: same("::1") }
 }
 
 /// Limits that a well-behaved client never meets.
@@ -125,7 +128,7 @@ impl NodePlan {
             steering: self.steering,
             listeners: self.listeners,
             settings: Arc::new(self.settings),
-            ledger: Arc::new(Ledger::new(self.ports)),
+            ledger: Arc::new(Ledger::new(loopback(), self.ports)),
             streams: self.streams,
         };
         Ok(Node { workers: worker::start(plan)? })

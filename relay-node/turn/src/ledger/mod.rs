@@ -1,9 +1,12 @@
 //! What the workers of a node have to agree upon: relay ports, reservations, quotas.
 //!
-//! Cold state behind a lock that only Allocate, CreatePermission, ChannelBind and expiry take. What a
-//! packet asks, [`Ledger::in_use`] and [`Ledger::meter`], reads atomics.
+//! Cold state behind locks that only Allocate, Refresh and expiry take. What a packet asks,
+//! [`Ledger::holder`] and [`Account::meter`], reads atomics. What is taken is a value that gives itself
+//! back when it is dropped: a [`Port`], an [`Account`].
 
+mod account;
 mod meter;
+mod pool;
 mod ports;
 mod reservations;
 mod usage;
@@ -12,103 +15,97 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use ports::PortKind;
-pub use usage::{QuotaReached, Usage};
+use stun::attribute::AddressFamily;
 
-use crate::address::{Family, RelayPort};
+pub use account::Account;
+pub use pool::PortKind;
+pub use ports::{Holder, Port, WorkerId};
+pub use usage::{PeerCount, QuotaReached};
+
+use crate::address::RelayPort;
 use crate::credentials::UserId;
+use crate::per_family::PerFamily;
+use crate::relay_address::{RelayAddress, RelayAddresses};
 use crate::settings::Limits;
 use crate::time::Monotonic;
-use ports::{InUse, PortPool};
+use ports::Ports;
 use reservations::{Reservation, Reservations};
+use usage::Usage;
 
 /// The books of one node, shared by its workers.
+///
+/// The addresses and ports of relayed addresses are the same as long as it lives: a live allocation
+/// cannot come to be on an address that is no longer the node's.
 #[derive(Debug)]
 pub struct Ledger {
+    ports: PerFamily<Option<Arc<Ports>>>,
     books: Mutex<Books>,
-    in_use: [InUse; 2],
     total: Usage,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Books {
-    ports: [PortPool; 2],
     reservations: Reservations,
     users: BTreeMap<UserId, Arc<Usage>>,
 }
 
 impl Ledger {
-    /// Books for relayed addresses with these ports, in both families.
-    pub fn new(ports: RangeInclusive<u16>) -> Self {
+    /// Books for relayed addresses on `relay`, with these ports on each.
+    pub fn new(relay: RelayAddresses, ports: RangeInclusive<u16>) -> Self {
+        let of = |address: RelayAddress| Arc::new(Ports::new(address, &ports));
         Self {
-            in_use: [InUse::new(&ports), InUse::new(&ports)],
-            books: Mutex::new(Books {
-                ports: [PortPool::new(&ports), PortPool::new(&ports)],
-                reservations: Reservations::default(),
-                users: BTreeMap::new(),
-            }),
+            ports: PerFamily::from_fn(|family| relay.get(family).map(of)),
+            books: Mutex::default(),
             total: Usage::default(),
         }
     }
 
-    /// Takes a free port of `kind`, each as likely as the others; `random` says which.
-    pub fn take_port(&self, family: Family, kind: PortKind, random: u64) -> Option<RelayPort> {
-        let port = pool(&mut self.books().ports, family).take(kind, random)?;
-        // Of a pair, nobody listens on the second one before its reservation is redeemed.
-        self.set_in_use(family, port, true);
-        Some(port)
+    /// What relayed addresses of a family are made of, if it is relayed at all.
+    pub fn relay_address(&self, family: AddressFamily) -> Option<RelayAddress> {
+        self.ports.get(family).as_ref().map(|ports| ports.address)
     }
 
-    /// Gives a port back.
-    pub fn release_port(&self, family: Family, port: RelayPort) {
-        self.set_in_use(family, port, false);
-        pool(&mut self.books().ports, family).release(port);
+    /// Takes a free port of `kind`, each as likely as the others; `random` says which. With
+    /// [`PortKind::EvenAndNext`] the next one comes too.
+    pub fn take_port(
+        &self,
+        family: AddressFamily,
+        kind: PortKind,
+        random: u64,
+    ) -> Option<(Port, Option<Port>)> {
+        self.ports.get(family).as_ref()?.take(kind, random)
     }
 
-    /// Whether a relayed address of this node has that port. Takes no lock.
-    pub fn in_use(&self, family: Family, port: RelayPort) -> bool {
-        in_use(&self.in_use, family).get(port)
+    /// Whose the live relayed address is that has this port on the node's relay address. Takes no lock.
+    pub fn holder(&self, family: AddressFamily, port: RelayPort) -> Option<Holder> {
+        self.ports.get(family).as_ref()?.holder(port)
     }
 
-    /// Keeps `port`, which was taken together with the one below, for `user` (RFC 8656 section 7.2).
-    ///
-    /// A user who keeps many waiting loses the oldest.
-    pub fn reserve(&self, token: [u8; 8], family: Family, port: RelayPort, user: UserId, until: Monotonic) {
-        let mut books = self.books();
-        let reservation = Reservation { family, port, user, until };
-        if let Some(gone) = books.reservations.insert(token, reservation) {
-            pool(&mut books.ports, gone.family).release(gone.port);
-        }
+    /// Keeps `port` for `user` (RFC 8656 section 7.2). A user who keeps many waiting loses the oldest.
+    pub fn reserve(&self, token: [u8; 8], port: Port, user: UserId, until: Monotonic) {
+        self.books().reservations.insert(token, Reservation { port, user, until });
     }
 
     /// Takes the reserved port that `token` stands for, if it is `user`'s.
-    pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<(Family, RelayPort)> {
-        let reservation = self.books().reservations.take(token, user, now)?;
-        self.set_in_use(reservation.family, reservation.port, true);
-        Some((reservation.family, reservation.port))
+    pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Port> {
+        self.books().reservations.take(token, user, now).map(|reservation| reservation.port)
     }
 
     /// Gives a reserved port back before its time.
     pub fn cancel_reservation(&self, token: [u8; 8]) {
-        let mut books = self.books();
-        if let Some(gone) = books.reservations.remove(token) {
-            pool(&mut books.ports, gone.family).release(gone.port);
-        }
+        self.books().reservations.remove(token);
     }
 
     /// Gives back the ports of reservations that nobody came for.
     pub fn expire(&self, now: Monotonic) {
-        let mut books = self.books();
-        while let Some(gone) = books.reservations.pop_expired(now) {
-            pool(&mut books.ports, gone.family).release(gone.port);
-        }
+        self.books().reservations.expire(now);
     }
 
     /// Counts an allocation for `user`, unless a quota is reached.
     ///
     /// # Errors
     /// Which quota.
-    pub fn take_allocation(&self, user: &UserId, limits: &Limits) -> Result<Arc<Usage>, QuotaReached> {
+    pub fn open_account(self: &Arc<Self>, user: &UserId, limits: &Limits) -> Result<Account, QuotaReached> {
         let mut books = self.books();
         let usage = match books.users.get(user) {
             Some(usage) => Arc::clone(usage),
@@ -122,11 +119,16 @@ impl Ledger {
             return Err(QuotaReached::Total);
         }
         books.users.entry(user.clone()).or_insert_with(|| Arc::clone(&usage));
-        Ok(usage)
+        Ok(Account { ledger: Arc::clone(self), usage, peers: PeerCount::default() })
+    }
+
+    /// How many users have allocations.
+    pub fn users(&self) -> usize {
+        self.books().users.values().filter(|usage| usage.allocations() > 0).count()
     }
 
     /// Counts an allocation no more. A user without one is forgotten.
-    pub fn release_allocation(&self, usage: &Usage) {
+    fn close(&self, usage: &Usage) {
         let mut books = self.books();
         self.total.release_allocation();
         if usage.release_allocation() == 0
@@ -136,65 +138,9 @@ impl Ledger {
         }
     }
 
-    /// Counts permissions and channels, all or none.
-    pub fn take_peers(&self, usage: &Usage, permissions: u32, channels: u32, limits: &Limits) -> bool {
-        if !usage.take_peers(permissions, channels, &limits.user) {
-            return false;
-        }
-        let taken = self.total.take_peers(permissions, channels, &limits.total);
-        if !taken {
-            usage.release_peers(permissions, channels);
-        }
-        taken
-    }
-
-    /// Counts permissions and channels no more.
-    pub fn release_peers(&self, usage: &Usage, permissions: u32, channels: u32) {
-        usage.release_peers(permissions, channels);
-        self.total.release_peers(permissions, channels);
-    }
-
-    /// Whether `bytes` may pass now. Takes no lock.
-    pub fn meter(&self, usage: &Usage, now: Monotonic, bytes: usize, limits: &Limits) -> bool {
-        let (user, total) = (limits.user.bits_per_second, limits.total.bits_per_second);
-        if !usage.meter.allow(now, bytes, user) {
-            return false;
-        }
-        let passes = self.total.meter.allow(now, bytes, total);
-        if !passes {
-            usage.meter.give_back(bytes, user);
-        }
-        passes
-    }
-
-    /// How many users have allocations.
-    pub fn users(&self) -> usize {
-        self.books().users.len()
-    }
-
     /// The books stay right even if a thread died while it held them: every step leaves them whole.
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_in_use(&self, family: Family, port: RelayPort, value: bool) {
-        in_use(&self.in_use, family).set(port, value);
-    }
-}
-
-fn pool(pools: &mut [PortPool; 2], family: Family) -> &mut PortPool {
-    let [v4, v6] = pools;
-    match family {
-        Family::V4 => v4,
-        Family::V6 => v6,
-    }
-}
-
-fn in_use(sets: &[InUse; 2], family: Family) -> &InUse {
-    let [v4, v6] = sets;
-    match family {
-        Family::V4 => v4,
-        Family::V6 => v6,
     }
 }
 

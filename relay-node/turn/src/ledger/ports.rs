@@ -1,202 +1,134 @@
-//! Relay ports of one address family: which are free, and a random one of them in O(1).
+//! The relayed addresses on one of the node's addresses: whose each port is.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use stun::attribute::AddressFamily;
+
+use super::pool::{PortKind, PortPool};
 use crate::address::RelayPort;
+use crate::relay_address::RelayAddress;
 
-/// What is wanted of a port (RFC 8656 section 7.2).
+/// The ports of one relay address.
+#[derive(Debug)]
+pub(super) struct Ports {
+    pub(super) address: RelayAddress,
+    free: Mutex<PortPool>,
+    first: u16,
+    /// For each port from `first` the holder of the relayed address there, to be asked without a lock.
+    holders: Box<[AtomicU64]>,
+}
+
+/// A port that nobody else on this node relays on, until it is dropped.
+#[derive(Debug)]
+pub struct Port {
+    of: Arc<Ports>,
+    number: RelayPort,
+}
+
+/// Whose a live relayed address is: the worker, and the place of the address among that worker's
+/// ([`RelayId::index`](crate::RelayId::index)).
+///
+/// Read without a lock, it may be of a moment ago: the worker itself has to look whether it is still so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortKind {
-    /// Nothing.
-    Any,
-    /// It is even.
-    Even,
-    /// It is even, and the next one is free and is taken too.
-    EvenAndNext,
+pub struct Holder {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// Which of its relayed addresses.
+    pub index: u32,
 }
 
-/// So many random picks look for an even port before a scan does.
-const RANDOM_PICKS: u64 = 32;
-/// Place of a port that is taken.
-const TAKEN: u32 = u32::MAX;
+/// A worker of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u16);
 
-#[derive(Debug)]
-pub(super) struct PortPool {
-    first: u16,
-    free: Vec<RelayPort>,
-    /// For each port from `first`, where it stands in `free`.
-    places: Vec<u32>,
-}
-
-impl PortPool {
-    pub(super) fn new(ports: &RangeInclusive<u16>) -> Self {
-        let free: Vec<_> = ports.clone().map(RelayPort::new).collect();
-        Self { first: *ports.start(), places: (0..free.len() as u32).collect(), free }
-    }
-
-    pub(super) fn take(&mut self, kind: PortKind, random: u64) -> Option<RelayPort> {
-        let port = match kind {
-            PortKind::Any => self.pick(random),
-            PortKind::Even | PortKind::EvenAndNext => self.pick_even(kind, random),
-        }?;
-        self.remove(port);
-        if let (PortKind::EvenAndNext, Some(next)) = (kind, port.next()) {
-            self.remove(next);
-        }
-        Some(port)
-    }
-
-    /// Makes a port free. One that is free already, or not in the range, changes nothing.
-    pub(super) fn release(&mut self, port: RelayPort) {
-        let free = self.free.len() as u32;
-        if let Some(place) = self.place(port)
-            && *place == TAKEN
-        {
-            *place = free;
-            self.free.push(port);
+impl Ports {
+    pub(super) fn new(address: RelayAddress, ports: &RangeInclusive<u16>) -> Self {
+        Self {
+            address,
+            free: Mutex::new(PortPool::new(ports)),
+            first: *ports.start(),
+            holders: ports.clone().map(|_| AtomicU64::new(NOBODY)).collect(),
         }
     }
 
-    fn pick(&self, random: u64) -> Option<RelayPort> {
-        let count = self.free.len() as u64;
-        self.free.get(random.checked_rem(count)? as usize).copied()
+    /// Takes a free port of `kind`, and the next one too if that is what `kind` says.
+    pub(super) fn take(self: &Arc<Self>, kind: PortKind, random: u64) -> Option<(Port, Option<Port>)> {
+        let number = self.free().take(kind, random)?;
+        let port = |number| Port { of: Arc::clone(self), number };
+        let next = number.next().filter(|_| kind == PortKind::EvenAndNext);
+        Some((port(number), next.map(port)))
     }
 
-    fn pick_even(&self, kind: PortKind, random: u64) -> Option<RelayPort> {
-        let fits = |port: &RelayPort| {
-            port.get().is_multiple_of(2)
-                && (kind == PortKind::Even || port.next().is_some_and(|next| self.is_free(next)))
-        };
-        // An odd multiplier walks through different picks from one random number.
-        let mut picks =
-            (0..RANDOM_PICKS).filter_map(|n| self.pick(random.wrapping_mul(2 * n + 1) >> (n % 8)));
-        picks.find(fits).or_else(|| self.free.iter().find(|port| fits(port)).copied())
+    /// The holder of the relayed address with that port.
+    pub(super) fn holder(&self, port: RelayPort) -> Option<Holder> {
+        Holder::unpack(self.entry(port)?.load(Ordering::Relaxed))
     }
 
-    fn is_free(&self, port: RelayPort) -> bool {
-        let index = port.get().checked_sub(self.first);
-        index.and_then(|index| self.places.get(usize::from(index))).is_some_and(|place| *place != TAKEN)
-    }
-
-    fn remove(&mut self, port: RelayPort) {
-        let Some(place) = self.place(port) else { return };
-        let taken = std::mem::replace(place, TAKEN) as usize;
-        if taken >= self.free.len() {
-            return;
-        }
-        self.free.swap_remove(taken);
-        if let Some(moved) = self.free.get(taken).copied()
-            && let Some(place) = self.place(moved)
-        {
-            *place = taken as u32;
+    fn note(&self, port: RelayPort, packed: u64) {
+        if let Some(entry) = self.entry(port) {
+            entry.store(packed, Ordering::Relaxed);
         }
     }
 
-    fn place(&mut self, port: RelayPort) -> Option<&mut u32> {
-        let index = port.get().checked_sub(self.first)?;
-        self.places.get_mut(usize::from(index))
+    fn entry(&self, port: RelayPort) -> Option<&AtomicU64> {
+        self.holders.get(usize::from(port.get().checked_sub(self.first)?))
+    }
+
+    /// The pool stays right even if a thread died while it held it: every step leaves it whole.
+    fn free(&self) -> MutexGuard<'_, PortPool> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ports that relayed addresses have, to be asked without a lock.
-#[derive(Debug)]
-pub(super) struct InUse {
-    first: u16,
-    words: Box<[AtomicU64]>,
-}
-
-impl InUse {
-    pub(super) fn new(ports: &RangeInclusive<u16>) -> Self {
-        let words = ports.len().div_ceil(64);
-        Self { first: *ports.start(), words: (0..words).map(|_| AtomicU64::new(0)).collect() }
+impl Port {
+    /// The family of the address that it is on.
+    pub fn family(&self) -> AddressFamily {
+        AddressFamily::of(self.of.address.bind)
     }
 
-    pub(super) fn get(&self, port: RelayPort) -> bool {
-        self.word(port).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    /// The port number.
+    pub fn number(&self) -> RelayPort {
+        self.number
     }
 
-    pub(super) fn set(&self, port: RelayPort, value: bool) {
-        let Some((word, bit)) = self.word(port) else { return };
-        if value {
-            word.fetch_or(bit, Ordering::Relaxed);
-        } else {
-            word.fetch_and(!bit, Ordering::Relaxed);
-        }
+    /// What the socket binds.
+    pub fn local(&self) -> SocketAddr {
+        SocketAddr::new(self.of.address.bind, self.number.get())
     }
 
-    fn word(&self, port: RelayPort) -> Option<(&AtomicU64, u64)> {
-        let index = port.get().checked_sub(self.first)?;
-        self.words.get(usize::from(index / 64)).map(|word| (word, 1 << (index % 64)))
+    /// What peers see.
+    pub fn advertised(&self) -> SocketAddr {
+        SocketAddr::new(self.of.address.advertised, self.number.get())
+    }
+
+    /// Makes known whose it is, now that its socket is open. Before, nothing on this node reaches it.
+    pub fn is_held_by(&self, holder: Holder) {
+        self.of.note(self.number, holder.pack());
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.of.note(self.number, NOBODY);
+        self.of.free().release(self.number);
+    }
+}
 
-    use proptest::prelude::*;
+/// No holder, packed.
+const NOBODY: u64 = 0;
+/// Beside every holder, so that none looks like nobody.
+const SOMEBODY: u64 = 1 << 63;
 
-    use super::*;
-
-    proptest! {
-        /// Against a set of taken ports: none is given twice, none is lost, and none is refused that exists.
-        #[test]
-        fn behaves_like_a_set(steps in proptest::collection::vec((0..4u8, any::<u64>()), 0..200)) {
-            let range = 50000..=50015;
-            let mut pool = PortPool::new(&range);
-            let mut taken = BTreeSet::new();
-            for (step, random) in steps {
-                let kind = [PortKind::Any, PortKind::Even, PortKind::EvenAndNext].get(usize::from(step)).copied();
-                let Some(kind) = kind else {
-                    if let Some(port) = taken.iter().nth(random as usize % taken.len().max(1)).copied() {
-                        taken.remove(&port);
-                        pool.release(RelayPort::new(port));
-                    }
-                    continue;
-                };
-                let free = |port| range.contains(&port) && !taken.contains(&port);
-                let fits = |port: u16| {
-                    free(port)
-                        && match kind {
-                            PortKind::Any => true,
-                            PortKind::Even => port.is_multiple_of(2),
-                            PortKind::EvenAndNext => port.is_multiple_of(2) && free(port + 1),
-                        }
-                };
-                let exists = range.clone().any(fits);
-                let port = pool.take(kind, random).map(RelayPort::get);
-                prop_assert_eq!(port.is_some(), exists);
-                if let Some(port) = port {
-                    prop_assert!(fits(port));
-                    taken.insert(port);
-                    if kind == PortKind::EvenAndNext {
-                        taken.insert(port + 1);
-                    }
-                }
-                prop_assert_eq!(pool.free.len() + taken.len(), range.len());
-            }
-        }
+impl Holder {
+    fn pack(self) -> u64 {
+        SOMEBODY | u64::from(self.worker.0) << 32 | u64::from(self.index)
     }
 
-    #[test]
-    fn releasing_twice_or_a_foreign_port_changes_nothing() {
-        let mut pool = PortPool::new(&(50000..=50001));
-        let port = pool.take(PortKind::Any, 0).unwrap();
-        pool.release(port);
-        pool.release(port);
-        pool.release(RelayPort::new(40000));
-        pool.release(RelayPort::new(50002));
-        assert_eq!(pool.free.len(), 2);
-    }
-
-    #[test]
-    fn every_port_is_picked_sooner_or_later() {
-        let mut seen = BTreeSet::new();
-        for random in 0..16 {
-            let mut pool = PortPool::new(&(50000..=50015));
-            seen.extend(pool.take(PortKind::Any, random));
-        }
-        assert_eq!(seen.len(), 16);
+    fn unpack(packed: u64) -> Option<Self> {
+        let holder = Self { worker: WorkerId((packed >> 32) as u16), index: packed as u32 };
+        (packed != NOBODY).then_some(holder)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Family, RelayPort};
+use super::ports::Port;
 use crate::credentials::UserId;
 use crate::time::Monotonic;
 
@@ -18,26 +18,24 @@ pub(super) struct Reservations {
 
 #[derive(Debug)]
 pub(super) struct Reservation {
-    pub(super) family: Family,
-    pub(super) port: RelayPort,
+    pub(super) port: Port,
     pub(super) user: UserId,
     pub(super) until: Monotonic,
 }
 
 impl Reservations {
-    /// Writes a reservation down. The one that has to go for it comes back: an older one with the same
-    /// token, or the user's oldest.
-    pub(super) fn insert(&mut self, token: [u8; 8], reservation: Reservation) -> Option<Reservation> {
-        let same = self.remove(token);
+    /// Writes a reservation down. It takes the place of one with the same token, or of the oldest of a
+    /// user who has too many.
+    pub(super) fn insert(&mut self, token: [u8; 8], reservation: Reservation) {
+        self.remove(token);
         let of_user = self.by_user.get(&reservation.user).filter(|waiting| waiting.len() >= MOST_OF_A_USER);
-        let oldest = of_user.and_then(BTreeSet::first).map(|(_, token)| *token);
-        let gone = same.or_else(|| self.remove(oldest?));
-
+        if let Some((_, oldest)) = of_user.and_then(BTreeSet::first).copied() {
+            self.remove(oldest);
+        }
         let entry = (reservation.until, token);
         self.by_time.insert(entry);
         self.by_user.entry(reservation.user.clone()).or_default().insert(entry);
         self.by_token.insert(token, reservation);
-        gone
     }
 
     pub(super) fn take(&mut self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Reservation> {
@@ -61,8 +59,10 @@ impl Reservations {
         Some(gone)
     }
 
-    pub(super) fn pop_expired(&mut self, now: Monotonic) -> Option<Reservation> {
-        let (until, token) = *self.by_time.first()?;
-        if until > now { None } else { self.remove(token) }
+    /// Gives up those that nobody came for.
+    pub(super) fn expire(&mut self, now: Monotonic) {
+        while let Some((_, token)) = self.by_time.first().copied().filter(|(until, _)| *until <= now) {
+            self.remove(token);
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,8 +11,13 @@ const START: Monotonic = Monotonic::from_nanos(1_000_000_000);
 const FIRST: u16 = 50_000;
 const LAST: u16 = 50_031;
 
-fn ledger() -> Ledger {
-    Ledger::new(FIRST..=LAST)
+fn ledger() -> Arc<Ledger> {
+    on_ports(FIRST..=LAST)
+}
+
+fn on_ports(ports: RangeInclusive<u16>) -> Arc<Ledger> {
+    let same = |ip: &str| ip.parse().ok().map(|ip| RelayAddress { bind: ip, advertised: ip });
+    Arc::new(Ledger::new(PerFamily { v4: same("203.0.113.1"), v6: same("2001:db8::1") }, ports))
 }
 
 fn user(n: u8) -> UserId {
@@ -27,97 +33,129 @@ fn limits() -> Limits {
     }
 }
 
-fn free(ledger: &Ledger, family: Family) -> usize {
-    std::iter::from_fn(|| ledger.take_port(family, PortKind::Any, 0))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|port| ledger.release_port(family, port))
-        .count()
+fn take(ledger: &Ledger, family: AddressFamily) -> Option<Port> {
+    ledger.take_port(family, PortKind::Any, 0).map(|(port, _)| port)
 }
 
-fn in_use(ledger: &Ledger, family: Family) -> Vec<u16> {
-    (FIRST..=LAST).filter(|port| ledger.in_use(family, RelayPort::new(*port))).collect()
+/// An even port and the next one.
+fn take_pair(ledger: &Ledger, random: u64) -> (Port, Port) {
+    let (port, next) = ledger.take_port(AddressFamily::V4, PortKind::EvenAndNext, random).unwrap();
+    (port, next.unwrap())
 }
+
+fn free(ledger: &Ledger, family: AddressFamily) -> usize {
+    std::iter::from_fn(|| take(ledger, family)).collect::<Vec<_>>().len()
+}
+
+/// The ports that somebody listens on.
+fn held(ledger: &Ledger, family: AddressFamily) -> Vec<u16> {
+    (FIRST..=LAST).filter(|port| ledger.holder(family, RelayPort::new(*port)).is_some()).collect()
+}
+
+const HOLDER: Holder = Holder { worker: WorkerId(65_535), index: u32::MAX };
 
 #[test]
-fn a_reserved_port_is_taken_but_nobody_listens_there() {
+fn a_holder_is_found_while_it_has_the_port() {
     let ledger = ledger();
-    let port = ledger.take_port(Family::V6, PortKind::EvenAndNext, 3).unwrap();
-    let next = port.next().unwrap();
-    ledger.reserve([1; 8], Family::V6, next, user(1), START.after(Duration::from_secs(30)));
-    assert_eq!(in_use(&ledger, Family::V6), [port.get()]);
-    assert_eq!(in_use(&ledger, Family::V4), [0; 0], "families have ports of their own");
-    assert_eq!(free(&ledger, Family::V6), 30);
-
-    assert_eq!(ledger.redeem([1; 8], &user(1), START), Some((Family::V6, next)));
-    assert_eq!(in_use(&ledger, Family::V6), [port.get(), next.get()]);
-    assert_eq!(ledger.redeem([1; 8], &user(1), START), None, "a token is good once");
+    let port = take(&ledger, AddressFamily::V6).unwrap();
+    let number = port.number();
+    assert_eq!(ledger.holder(AddressFamily::V6, number), None, "its socket is not open yet");
+    for holder in [HOLDER, Holder { worker: WorkerId(0), index: 0 }, Holder { worker: WorkerId(3), index: 7 }]
+    {
+        port.is_held_by(holder);
+        assert_eq!(ledger.holder(AddressFamily::V6, number), Some(holder));
+    }
+    assert_eq!(ledger.holder(AddressFamily::V4, number), None, "families have ports of their own");
+    assert_eq!(ledger.holder(AddressFamily::V6, RelayPort::new(FIRST - 1)), None);
+    assert_eq!(ledger.holder(AddressFamily::V6, RelayPort::new(LAST + 1)), None);
+    drop(port);
+    assert_eq!(ledger.holder(AddressFamily::V6, number), None);
 }
 
 #[test]
-fn a_token_is_good_for_its_user_until_its_time() {
+fn a_family_without_an_address_has_no_ports() {
+    let ledger = Ledger::new(RelayAddresses::default(), FIRST..=LAST);
+    assert!(take(&ledger, AddressFamily::V4).is_none());
+    assert_eq!(ledger.relay_address(AddressFamily::V4), None);
+}
+
+#[test]
+fn a_token_is_good_once_and_for_its_user_until_its_time() {
     let ledger = ledger();
     let until = START.after(Duration::from_secs(30));
-    let port = ledger.take_port(Family::V4, PortKind::EvenAndNext, 0).unwrap();
-    ledger.reserve([1; 8], Family::V4, port.next().unwrap(), user(1), until);
-    assert_eq!(ledger.redeem([2; 8], &user(1), START), None);
-    assert_eq!(ledger.redeem([1; 8], &user(2), START), None);
-    assert_eq!(ledger.redeem([1; 8], &user(1), until), None);
+    let (_port, next) = take_pair(&ledger, 0);
+    let number = next.number();
+    ledger.reserve([1; 8], next, user(1), until);
+    assert!(ledger.redeem([2; 8], &user(1), START).is_none());
+    assert!(ledger.redeem([1; 8], &user(2), START).is_none());
+    assert!(ledger.redeem([1; 8], &user(1), until).is_none());
+    let redeemed = ledger.redeem([1; 8], &user(1), START).unwrap();
+    assert_eq!((redeemed.family(), redeemed.number()), (AddressFamily::V4, number));
+    assert!(ledger.redeem([1; 8], &user(1), START).is_none());
+}
+
+#[test]
+fn a_reserved_port_is_kept_until_its_time() {
+    let ledger = ledger();
+    let until = START.after(Duration::from_secs(30));
+    let (_port, next) = take_pair(&ledger, 0);
+    ledger.reserve([1; 8], next, user(1), until);
     ledger.expire(START.after(Duration::from_secs(29)));
-    assert_eq!(free(&ledger, Family::V4), 30);
+    assert_eq!(free(&ledger, AddressFamily::V4), 30);
     ledger.expire(until);
-    assert_eq!(free(&ledger, Family::V4), 31);
+    assert_eq!(free(&ledger, AddressFamily::V4), 31);
 }
 
 #[test]
 fn a_token_that_comes_twice_leaks_no_port() {
     let ledger = ledger();
     for seconds in [30, 31] {
-        let port = ledger.take_port(Family::V4, PortKind::EvenAndNext, 0).unwrap();
-        let until = START.after(Duration::from_secs(seconds));
-        ledger.reserve([1; 8], Family::V4, port.next().unwrap(), user(1), until);
-        ledger.release_port(Family::V4, port);
+        let (_port, next) = take_pair(&ledger, 0);
+        ledger.reserve([1; 8], next, user(1), START.after(Duration::from_secs(seconds)));
     }
-    assert_eq!(free(&ledger, Family::V4), 31);
+    assert_eq!(free(&ledger, AddressFamily::V4), 31);
     ledger.expire(START.after(Duration::from_secs(30)));
-    assert_eq!(free(&ledger, Family::V4), 31, "the time of the first one is over, and it is gone already");
+    assert_eq!(
+        free(&ledger, AddressFamily::V4),
+        31,
+        "the time of the first one is over, and it is gone already"
+    );
     ledger.expire(START.after(Duration::from_secs(31)));
-    assert_eq!(free(&ledger, Family::V4), 32);
+    assert_eq!(free(&ledger, AddressFamily::V4), 32);
 }
 
 #[test]
 fn one_user_cannot_keep_all_ports_waiting() {
-    let ledger = Ledger::new(50_000..=59_999);
+    let ledger = on_ports(50_000..=59_999);
     for n in 0..5_000_u64 {
-        let port = ledger.take_port(Family::V4, PortKind::EvenAndNext, n).unwrap();
+        let (_port, next) = take_pair(&ledger, n);
         let until = START.after(Duration::from_secs(30) + Duration::from_nanos(n));
-        ledger.reserve(n.to_be_bytes(), Family::V4, port.next().unwrap(), user(1), until);
-        ledger.release_port(Family::V4, port);
+        ledger.reserve(n.to_be_bytes(), next, user(1), until);
     }
-    assert_eq!(free(&ledger, Family::V4), 10_000 - 64);
-    assert_eq!(ledger.redeem(4_935_u64.to_be_bytes(), &user(1), START), None, "the oldest went");
+    assert_eq!(free(&ledger, AddressFamily::V4), 10_000 - 64);
+    assert!(ledger.redeem(4_935_u64.to_be_bytes(), &user(1), START).is_none(), "the oldest went");
     assert!(ledger.redeem(4_936_u64.to_be_bytes(), &user(1), START).is_some());
     ledger.expire(START.after(Duration::from_secs(60)));
-    assert_eq!(free(&ledger, Family::V4), 9_999);
+    assert_eq!(free(&ledger, AddressFamily::V4), 10_000);
 }
 
 #[test]
 fn every_limit_is_reached_exactly() {
     let ledger = ledger();
-    let take = |n| ledger.take_allocation(&user(n), &limits());
-    let usages: Vec<_> = [1, 1, 1, 2, 2, 2, 3].map(|n| take(n).unwrap()).into();
+    let take = |n| ledger.open_account(&user(n), &limits());
+    let mut accounts: Vec<_> = [1, 1, 1, 2, 2, 2, 3].map(|n| take(n).unwrap()).into();
     assert_eq!(take(1).unwrap_err(), QuotaReached::User);
     assert_eq!(take(3).unwrap_err(), QuotaReached::Total);
     assert_eq!(take(4).unwrap_err(), QuotaReached::Total);
     assert_eq!(ledger.users(), 3, "who was refused leaves no trace");
 
-    assert!(!ledger.take_peers(&usages[0], 6, 0, &limits()), "more than the user may have");
-    assert!(ledger.take_peers(&usages[0], 5, 0, &limits()), "none of the six was counted");
-    assert!(!ledger.take_peers(&usages[3], 5, 5, &limits()), "channels stand in the way");
-    assert!(ledger.take_peers(&usages[3], 5, 4, &limits()), "and no permission was counted for it");
-    assert!(!ledger.take_peers(&usages[6], 3, 0, &limits()), "more than all may have");
-    assert!(ledger.take_peers(&usages[6], 2, 0, &limits()), "and the user was not charged");
-    assert!(ledger.take_peers(&usages[0], 0, 0, &limits()), "a refresh takes nothing");
+    assert!(!accounts[0].take_peers(peers(6, 0), &limits()), "more than the user may have");
+    assert!(accounts[0].take_peers(peers(5, 0), &limits()), "none of the six was counted");
+    assert!(!accounts[3].take_peers(peers(5, 5), &limits()), "channels stand in the way");
+    assert!(accounts[3].take_peers(peers(5, 4), &limits()), "and no permission was counted for it");
+    assert!(!accounts[6].take_peers(peers(3, 0), &limits()), "more than all may have");
+    assert!(accounts[6].take_peers(peers(2, 0), &limits()), "and the user was not charged");
+    assert!(accounts[0].take_peers(peers(0, 0), &limits()), "a refresh takes nothing");
 }
 
 #[test]
@@ -126,11 +164,11 @@ fn users_share_the_total_rate_and_not_their_own() {
     let mut limits = limits();
     limits.user.bits_per_second = Some(8_000);
     limits.total.bits_per_second = Some(12_000);
-    let [first, second] = [1, 2].map(|n| ledger.take_allocation(&user(n), &limits).unwrap());
-    assert!(ledger.meter(&first, START, 1_000, &limits));
-    assert!(!ledger.meter(&first, START, 1, &limits), "its own rate is used up");
-    assert!(ledger.meter(&second, START, 500, &limits));
-    assert!(!ledger.meter(&second, START, 1, &limits), "the rate of all is used up");
+    let [first, second] = [1, 2].map(|n| ledger.open_account(&user(n), &limits).unwrap());
+    assert!(first.meter(START, 1_000, &limits));
+    assert!(!first.meter(START, 1, &limits), "its own rate is used up");
+    assert!(second.meter(START, 500, &limits));
+    assert!(!second.meter(START, 1, &limits), "the rate of all is used up");
 }
 
 #[test]
@@ -144,41 +182,42 @@ fn a_thread_that_died_with_the_books_open_does_not_close_them() {
         assert!(died.join().is_err());
     });
     assert!(ledger.books.is_poisoned());
-    assert!(ledger.take_port(Family::V4, PortKind::Any, 0).is_some());
+    assert!(take(&ledger, AddressFamily::V4).is_some());
 }
 
 #[test]
 fn threads_never_get_the_same_port_nor_more_than_the_quota() {
-    let ledger = Ledger::new(50_000..=50_999);
+    let ledger = on_ports(50_000..=50_999);
     let limits = Limits { user: Quota { allocations: 200, ..limits().user }, ..limits() };
     let limits = Limits { total: Quota { allocations: 300, ..limits.total }, ..limits };
     let taken: Vec<_> = std::thread::scope(|scope| {
         let workers = [1, 2, 3, 4].map(|seed: u64| {
             let (ledger, limits) = (&ledger, &limits);
             scope.spawn(move || {
-                let mut taken = vec![];
-                for n in 0..250 {
-                    taken.extend(ledger.take_port(Family::V4, PortKind::Any, seed << 32 | n));
-                    let _counted = ledger.take_allocation(&user(1), limits);
-                }
-                taken
+                let take = |n| {
+                    let port = ledger.take_port(AddressFamily::V4, PortKind::Any, seed << 32 | n);
+                    (port.unwrap().0, ledger.open_account(&user(1), limits))
+                };
+                (0..250).map(take).collect::<Vec<_>>()
             })
         });
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
-    let distinct: std::collections::BTreeSet<_> = taken.iter().collect();
+    let distinct: std::collections::BTreeSet<_> = taken.iter().map(|(port, _)| port.number()).collect();
     assert_eq!((taken.len(), distinct.len()), (1_000, 1_000));
-    assert_eq!(ledger.take_allocation(&user(1), &limits).unwrap_err(), QuotaReached::User);
-    for _ in 0..100 {
-        ledger.take_allocation(&user(2), &limits).unwrap();
-    }
-    assert_eq!(ledger.take_allocation(&user(2), &limits).unwrap_err(), QuotaReached::Total);
+    assert_eq!(ledger.open_account(&user(1), &limits).unwrap_err(), QuotaReached::User);
+    let _others: Vec<_> = (0..100).map(|_| ledger.open_account(&user(2), &limits).unwrap()).collect();
+    assert_eq!(ledger.open_account(&user(2), &limits).unwrap_err(), QuotaReached::Total);
+}
+
+fn peers(permissions: u32, channels: u32) -> PeerCount {
+    PeerCount { permissions, channels }
 }
 
 /// What somebody may do to the books.
 #[derive(Clone, Debug)]
 enum Step {
-    Allocate { user: u8, family: Family, kind: PortKind, random: u64 },
+    Allocate { user: u8, family: AddressFamily, kind: PortKind, random: u64 },
     Redeem { nth: usize, user: u8 },
     Permit { nth: usize, permissions: u32, channels: u32 },
     Close { nth: usize },
@@ -187,7 +226,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
+    let family = prop_oneof![Just(AddressFamily::V4), Just(AddressFamily::V6)];
     let kind = prop_oneof![Just(PortKind::Any), Just(PortKind::Even), Just(PortKind::EvenAndNext)];
     prop_oneof![
         4 => (1..=4u8, family, kind, any::<u64>())
@@ -204,23 +243,22 @@ fn step() -> impl Strategy<Value = Step> {
 /// An allocation as the model has it.
 struct Held {
     user: u8,
-    family: Family,
-    port: RelayPort,
-    usage: Arc<Usage>,
+    port: Port,
+    account: Account,
     permissions: u32,
     channels: u32,
 }
 
 struct Waiting {
     user: u8,
-    family: Family,
+    family: AddressFamily,
     port: RelayPort,
     until: Monotonic,
 }
 
 /// The books and a model of them that knows no structure, only what somebody has.
 struct Both {
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     now: Monotonic,
     held: Vec<Held>,
     waiting: BTreeMap<[u8; 8], Waiting>,
@@ -228,14 +266,14 @@ struct Both {
 }
 
 impl Both {
-    fn take_allocation(&self, of: u8) -> Option<Arc<Usage>> {
+    fn open_account(&self, of: u8) -> Option<Account> {
         let has = self.held.iter().filter(|held| held.user == of).count();
         let expected = match (has < 3, self.held.len() < 7) {
             (false, _) => Some(QuotaReached::User),
             (true, false) => Some(QuotaReached::Total),
             (true, true) => None,
         };
-        let taken = self.ledger.take_allocation(&user(of), &limits());
+        let taken = self.ledger.open_account(&user(of), &limits());
         assert_eq!(taken.as_ref().err().copied(), expected);
         taken.ok()
     }
@@ -243,31 +281,28 @@ impl Both {
     fn take(&mut self, step: Step) {
         match step {
             Step::Allocate { user: of, family, kind, random } => {
-                let Some(usage) = self.take_allocation(of) else { return };
-                let Some(port) = self.ledger.take_port(family, kind, random) else {
-                    return self.ledger.release_allocation(&usage);
-                };
-                if kind == PortKind::EvenAndNext {
+                let Some(account) = self.open_account(of) else { return };
+                let Some((port, next)) = self.ledger.take_port(family, kind, random) else { return };
+                if let Some(next) = next {
                     self.tokens += 1;
-                    let (token, port) = (self.tokens.to_be_bytes(), port.next().unwrap());
+                    let (token, number) = (self.tokens.to_be_bytes(), next.number());
                     let until = self.now.after(Duration::from_secs(30));
-                    self.ledger.reserve(token, family, port, user(of), until);
-                    self.waiting.insert(token, Waiting { user: of, family, port, until });
+                    self.ledger.reserve(token, next, user(of), until);
+                    self.waiting.insert(token, Waiting { user: of, family, port: number, until });
                 }
-                self.held.push(Held { user: of, family, port, usage, permissions: 0, channels: 0 });
+                self.hold(of, port, account);
             }
             Step::Redeem { nth, user: of } => {
                 let Some(token) = self.token(nth) else { return };
-                let Some(usage) = self.take_allocation(of) else { return };
+                let Some(account) = self.open_account(of) else { return };
                 let waiting = &self.waiting[&token];
                 let good = waiting.user == of && waiting.until > self.now;
                 let redeemed = self.ledger.redeem(token, &user(of), self.now);
-                assert_eq!(redeemed, good.then_some((waiting.family, waiting.port)));
-                let Some((family, port)) = redeemed else {
-                    return self.ledger.release_allocation(&usage);
-                };
+                let which = redeemed.as_ref().map(|port| (port.family(), port.number()));
+                assert_eq!(which, good.then_some((waiting.family, waiting.port)));
+                let Some(port) = redeemed else { return };
                 self.waiting.remove(&token);
-                self.held.push(Held { user: of, family, port, usage, permissions: 0, channels: 0 });
+                self.hold(of, port, account);
             }
             Step::Permit { nth, permissions, channels } => {
                 let Some(nth) = nth.checked_rem(self.held.len()) else { return };
@@ -282,7 +317,7 @@ impl Both {
                 };
                 let expected = fits(sum(Some(of)), limits().user) && fits(sum(None), limits().total);
                 let held = &mut self.held[nth];
-                let taken = self.ledger.take_peers(&held.usage, permissions, channels, &limits());
+                let taken = held.account.take_peers(peers(permissions, channels), &limits());
                 assert_eq!(taken, expected);
                 if taken {
                     held.permissions += permissions;
@@ -291,7 +326,7 @@ impl Both {
             }
             Step::Close { nth } => {
                 if let Some(nth) = nth.checked_rem(self.held.len()) {
-                    self.close(nth);
+                    self.held.swap_remove(nth);
                 }
             }
             Step::Cancel { nth } => {
@@ -308,11 +343,9 @@ impl Both {
         }
     }
 
-    fn close(&mut self, nth: usize) {
-        let held = self.held.swap_remove(nth);
-        self.ledger.release_peers(&held.usage, held.permissions, held.channels);
-        self.ledger.release_allocation(&held.usage);
-        self.ledger.release_port(held.family, held.port);
+    fn hold(&mut self, user: u8, port: Port, account: Account) {
+        port.is_held_by(HOLDER);
+        self.held.push(Held { user, port, account, permissions: 0, channels: 0 });
     }
 
     fn token(&self, nth: usize) -> Option<[u8; 8]> {
@@ -320,13 +353,13 @@ impl Both {
     }
 
     fn compare(&self) {
-        for family in Family::BOTH {
-            let mut held: Vec<_> =
-                self.held.iter().filter(|held| held.family == family).map(|held| held.port.get()).collect();
-            held.sort_unstable();
+        for family in AddressFamily::BOTH {
+            let of_family = self.held.iter().filter(|it| it.port.family() == family);
+            let mut ports: Vec<_> = of_family.map(|it| it.port.number().get()).collect();
+            ports.sort_unstable();
             let waiting = self.waiting.values().filter(|waiting| waiting.family == family).count();
-            assert_eq!(in_use(&self.ledger, family), held);
-            assert_eq!(free(&self.ledger, family), 32 - held.len() - waiting);
+            assert_eq!(held(&self.ledger, family), ports);
+            assert_eq!(free(&self.ledger, family), 32 - ports.len() - waiting);
         }
         let users: std::collections::BTreeSet<_> = self.held.iter().map(|held| held.user).collect();
         assert_eq!(self.ledger.users(), users.len());
@@ -344,17 +377,15 @@ proptest! {
             both.take(step);
             both.compare();
         }
-        while !both.held.is_empty() {
-            both.close(0);
-        }
+        both.held.clear();
         both.take(Step::Wait { seconds: 30 });
         both.compare();
         prop_assert_eq!(both.ledger.users(), 0);
         // What is left of the totals shows in what can be taken again.
-        let usages: Vec<_> = [1, 1, 1, 2, 2, 2, 3].into_iter().filter_map(|of| both.take_allocation(of)).collect();
-        prop_assert_eq!(usages.len(), 7);
-        prop_assert!(both.ledger.take_peers(&usages[0], 5, 4, &limits()));
-        prop_assert!(both.ledger.take_peers(&usages[3], 5, 4, &limits()));
-        prop_assert!(both.ledger.take_peers(&usages[6], 2, 1, &limits()));
+        let mut accounts: Vec<_> = [1, 1, 1, 2, 2, 2, 3].into_iter().filter_map(|of| both.open_account(of)).collect();
+        prop_assert_eq!(accounts.len(), 7);
+        prop_assert!(accounts[0].take_peers(peers(5, 4), &limits()));
+        prop_assert!(accounts[3].take_peers(peers(5, 4), &limits()));
+        prop_assert!(accounts[6].take_peers(peers(2, 1), &limits()));
     }
 }

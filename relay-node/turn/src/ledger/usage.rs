@@ -8,7 +8,7 @@ use crate::settings::Quota;
 
 /// What somebody has at the moment. Counts are taken all or nothing and given back once.
 #[derive(Debug, Default)]
-pub struct Usage {
+pub(super) struct Usage {
     user: Option<UserId>,
     allocations: AtomicU32,
     permissions: AtomicU32,
@@ -25,6 +25,15 @@ pub enum QuotaReached {
     Total,
 }
 
+/// A number of permissions and channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerCount {
+    /// Permissions.
+    pub permissions: u32,
+    /// Channels.
+    pub channels: u32,
+}
+
 impl Usage {
     pub(super) fn of(user: UserId) -> Self {
         Self { user: Some(user), ..Self::default() }
@@ -32,6 +41,10 @@ impl Usage {
 
     pub(super) fn user(&self) -> Option<&UserId> {
         self.user.as_ref()
+    }
+
+    pub(super) fn allocations(&self) -> u32 {
+        self.allocations.load(Ordering::Relaxed)
     }
 
     pub(super) fn take_allocation(&self, limit: u32) -> bool {
@@ -43,20 +56,20 @@ impl Usage {
         release(&self.allocations, 1)
     }
 
-    pub(super) fn take_peers(&self, permissions: u32, channels: u32, quota: &Quota) -> bool {
-        if !take(&self.permissions, permissions, quota.permissions) {
+    pub(super) fn take_peers(&self, more: PeerCount, quota: &Quota) -> bool {
+        if !take(&self.permissions, more.permissions, quota.permissions) {
             return false;
         }
-        let taken = take(&self.channels, channels, quota.channels);
+        let taken = take(&self.channels, more.channels, quota.channels);
         if !taken {
-            release(&self.permissions, permissions);
+            release(&self.permissions, more.permissions);
         }
         taken
     }
 
-    pub(super) fn release_peers(&self, permissions: u32, channels: u32) {
-        release(&self.permissions, permissions);
-        release(&self.channels, channels);
+    pub(super) fn release_peers(&self, less: PeerCount) {
+        release(&self.permissions, less.permissions);
+        release(&self.channels, less.channels);
     }
 }
 

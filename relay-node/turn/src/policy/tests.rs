@@ -92,6 +92,42 @@ fn an_explicit_denial_is_stronger_than_a_permission_and_both_than_the_default() 
 }
 
 #[test]
+fn a_range_opens_neither_the_node_nor_a_metadata_service() {
+    let ranges = |list: &[&str]| list.iter().map(|range| range.parse().unwrap()).collect::<Vec<IpNet>>();
+    let own = ["203.0.113.1", "10.0.0.5", "fd00::5", "2001:db8::5"];
+    let own = || own.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+    let policy = PeerPolicy::new(ranges(&["0.0.0.0/0", "::/0"]), vec![], own());
+    for (ip, denied) in [
+        ("203.0.113.1", Denied::Own),
+        ("10.0.0.5", Denied::Own),
+        ("fd00::5", Denied::Own),
+        ("2001:db8::5", Denied::Own),
+        ("127.0.0.1", Denied::Loopback),
+        ("127.0.0.2", Denied::Loopback),
+        ("::1", Denied::Loopback),
+        ("0.0.0.0", Denied::Unspecified),
+        ("::", Denied::Unspecified),
+        ("169.254.169.254", Denied::Metadata),
+        ("192.0.0.192", Denied::Metadata),
+        ("fd00:ec2::254", Denied::Metadata),
+        ("64:ff9b::a9fe:a9fe", Denied::Metadata),
+        ("2002:a00:5::1", Denied::Own),
+    ] {
+        let ip = ip.parse().unwrap();
+        assert_eq!(policy.check(ip), Err(denied), "{ip}");
+        let named = PeerPolicy::new(vec![IpNet::from(ip)], vec![], own());
+        let inside_of_another = ip.to_string().starts_with("64:") || ip.to_string().starts_with("2002:");
+        assert_eq!(named.check(ip).is_ok(), !inside_of_another, "{ip} by name");
+        let narrow = if ip.is_ipv4() { 31 } else { 127 };
+        let beside = PeerPolicy::new(vec![IpNet::new(ip, narrow).unwrap()], vec![], own());
+        assert_eq!(beside.check(ip), Err(denied), "{ip} in a narrow range");
+    }
+    for ip in ["10.0.0.6", "169.254.1.1", "192.168.1.1", "fd00::6", "8.8.8.8"] {
+        assert_eq!(policy.check(ip.parse().unwrap()), Ok(()), "{ip}");
+    }
+}
+
+#[test]
 fn every_reading_of_a_networks_own_nat64_address_counts() {
     // 127.0.0.1 behind a prefix of 48, 56, 64 and 96 bits; what is left of the address reads 8.8.8.8.
     for ip in [

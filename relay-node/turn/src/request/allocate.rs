@@ -1,7 +1,5 @@
 //! Allocate (RFC 8656 section 7.2): from the request over open sockets to the answer.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
@@ -11,18 +9,19 @@ use stun::attribute::{
 use stun::{BufferFull, MessageWriter};
 
 use super::wish::{PortWish, Wish};
-use crate::address::{Family, RelayId, RelayPort};
-use crate::allocation::{Allocation, Opening, Origin, PerFamily, Relayed};
+use crate::address::RelayId;
+use crate::allocation::{Allocation, Opening, Origin, Relayed};
 use crate::answer::Refusal;
 use crate::authentication::Authenticated;
 use crate::credentials::UserId;
 use crate::event::{CloseReason, Event};
 use crate::io::OpenError;
-use crate::ledger::{PortKind, QuotaReached, Usage};
+use crate::ledger::{Account, Holder, Port, PortKind, QuotaReached};
 use crate::peers::Peers;
+use crate::per_family::PerFamily;
 use crate::server::Turn;
 use crate::table::Slot;
-use crate::time::{Monotonic, Now};
+use crate::time::Now;
 
 /// How many ports are tried when others on this node hold what was picked.
 const PORT_TRIES: u8 = 16;
@@ -32,9 +31,9 @@ const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
 /// What an Allocate was given of the node's ports.
 #[derive(Default)]
 struct Taken {
-    relayed: PerFamily<Relayed>,
+    ports: PerFamily<Option<Port>>,
     reservation: Option<ReservationToken>,
-    refused: Option<(Family, Refusal)>,
+    refused: Option<(AddressFamily, Refusal)>,
 }
 
 impl Turn {
@@ -68,7 +67,7 @@ impl Turn {
         // 3. to 9.: what the request says by itself.
         let wish = Wish::read(&request.message)?;
         // 6. "If the server does not support the address family: 440." Of two, one is enough.
-        if !wish.families().iter().any(|family| self.settings.relay.get(*family).is_some()) {
+        if !wish.families().iter().any(|family| self.ledger.relay_address(*family).is_some()) {
             return Err(Refusal::AddressFamilyNotSupported);
         }
         // 12. A draining relay has no capacity for new allocations.
@@ -76,86 +75,58 @@ impl Turn {
             return Err(Refusal::InsufficientCapacity);
         }
         // 11. "If the user's quota is reached: 486."
-        let usage =
-            self.ledger.take_allocation(request.user(), &self.settings.limits).map_err(|reached| {
-                match reached {
-                    QuotaReached::User => Refusal::AllocationQuotaReached,
-                    QuotaReached::Total => Refusal::InsufficientCapacity,
-                }
-            })?;
+        let account = self.ledger.open_account(request.user(), &self.settings.limits);
+        let account = account.map_err(|reached| match reached {
+            QuotaReached::User => Refusal::AllocationQuotaReached,
+            QuotaReached::Total => Refusal::InsufficientCapacity,
+        })?;
         // 5., 8., 12. "If the token is not valid, or no such port can be had: 508."
         self.ledger.expire(now.monotonic);
-        let lifetime = self.settings.lifetimes.grant(wish.lifetime);
-        let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
-        let taken = match wish.port {
-            PortWish::Reserved(token) => self.take_reserved(now, request.user(), token, expires),
-            PortWish::Fresh(kind) => self.take_fresh(now, request.user(), wish.families(), kind, expires),
+        let (taken, kind) = match wish.port {
+            PortWish::Reserved(token) => (self.take_reserved(now, request.user(), token), None),
+            PortWish::Fresh(kind) => {
+                (self.take_fresh(now, request.user(), wish.families(), kind), Some(kind))
+            }
         };
-        if taken.relayed.iter().next().is_none() {
-            self.ledger.release_allocation(&usage);
+        if taken.ports.present().next().is_none() {
             return Err(Refusal::InsufficientCapacity);
         }
-        let origin = Origin {
-            transaction: request.reply.transaction,
-            lifetime,
-            reservation: taken.reservation,
-            refused: taken.refused,
-        };
-        let kind = match wish.port {
-            PortWish::Fresh(kind) => Some(kind),
-            PortWish::Reserved(_) => None,
-        };
-        self.open(now, request, usage, origin, taken.relayed, kind);
+        self.open(now, request, account, taken, self.settings.lifetimes.grant(wish.lifetime), kind);
         Ok(())
     }
 
-    fn take_reserved(
-        &mut self,
-        now: Now,
-        user: &UserId,
-        ReservationToken(token): ReservationToken,
-        expires: Monotonic,
-    ) -> Taken {
+    fn take_reserved(&self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
         let mut taken = Taken::default();
-        if let Some((family, port)) = self.ledger.redeem(token, user, now.monotonic) {
-            match self.settings.relay.get(family) {
-                Some(address) => *taken.relayed.slot(family) = Some(Relayed::at(address, port, expires)),
-                None => self.ledger.release_port(family, port),
-            }
+        if let Some(port) = self.ledger.redeem(token, user, now.monotonic) {
+            let family = port.family();
+            *taken.ports.get_mut(family) = Some(port);
         }
         taken
     }
 
-    fn take_fresh(
-        &mut self,
-        now: Now,
-        user: &UserId,
-        families: &[Family],
-        kind: PortKind,
-        expires: Monotonic,
-    ) -> Taken {
+    fn take_fresh(&mut self, now: Now, user: &UserId, families: &[AddressFamily], kind: PortKind) -> Taken {
         let mut taken = Taken::default();
         for family in families.iter().copied() {
-            let Some(address) = self.settings.relay.get(family) else {
+            if self.ledger.relay_address(family).is_none() {
                 taken.refused = Some((family, Refusal::AddressFamilyNotSupported));
                 continue;
-            };
-            let Some(port) = self.ledger.take_port(family, kind, self.random.next_u64()) else {
+            }
+            let Some((port, next)) = self.ledger.take_port(family, kind, self.random.next_u64()) else {
                 taken.refused = Some((family, Refusal::InsufficientCapacity));
                 continue;
             };
-            *taken.relayed.slot(family) = Some(Relayed::at(address, port, expires));
-            if let (PortKind::EvenAndNext, Some(next)) = (kind, port.next()) {
+            *taken.ports.get_mut(family) = Some(port);
+            if let Some(next) = next {
                 let token = self.random.random();
-                self.reserve(now, token, family, next, user.clone());
+                self.reserve(now, token, next, user.clone());
                 taken.reservation = Some(ReservationToken(token));
             }
         }
         taken
     }
 
-    fn reserve(&self, now: Now, token: [u8; 8], family: Family, port: RelayPort, user: UserId) {
-        self.ledger.reserve(token, family, port, user, now.monotonic.after(RESERVATION_LIFETIME));
+    fn reserve(&self, now: Now, token: [u8; 8], port: Port, user: UserId) {
+        self.ledger.reserve(token, port, user, now.monotonic.after(RESERVATION_LIFETIME));
     }
 
     /// Writes the allocation down and asks for its sockets.
@@ -163,35 +134,34 @@ impl Turn {
         &mut self,
         now: Now,
         request: &Authenticated<'_>,
-        usage: Arc<Usage>,
-        origin: Origin,
-        relayed: PerFamily<Relayed>,
+        account: Account,
+        taken: Taken,
+        lifetime: u32,
         kind: Option<PortKind>,
     ) {
+        let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
+        let relayed = |port: Option<Port>| port.map(|port| Relayed { port, expires, open: false });
         let slot = self.table.insert(Allocation {
             client: request.reply.client,
-            owner: request.to_owner(),
-            origin,
-            created: now.monotonic,
-            relayed,
+            relayed: PerFamily { v4: relayed(taken.ports.v4), v6: relayed(taken.ports.v6) },
             peers: Peers::new(&self.hasher),
-            usage,
+            account,
             to_peers: Default::default(),
             to_client: Default::default(),
+            created: now.monotonic,
+            owner: request.to_owner(),
+            origin: Origin {
+                transaction: request.reply.transaction,
+                lifetime,
+                reservation: taken.reservation,
+                refused: taken.refused,
+            },
             opening: Some(Box::new(Opening { reply: request.reply.clone(), kind, tries_left: PORT_TRIES })),
         });
-        if let Some(deadline) = self.table.get(slot).and_then(Allocation::next_deadline) {
-            self.timers.set(slot.0, deadline);
-        }
-        for (family, relayed) in relayed.iter() {
-            self.ask_for_socket(slot, family, relayed.port);
-        }
-    }
-
-    fn ask_for_socket(&mut self, slot: Slot, family: Family, port: RelayPort) {
-        if let Some(address) = self.settings.relay.get(family) {
-            let relay = self.table.relay_id(slot, family);
-            self.outbox.open_relay(relay, SocketAddr::new(address.bind, port.get()));
+        let Some(allocation) = self.table.get(slot) else { return };
+        self.timers.set(slot.0, allocation.next_deadline());
+        for (family, relayed) in allocation.relayed.present() {
+            self.outbox.open_relay(self.table.relay_id(slot, family), relayed.port.local());
         }
     }
 
@@ -207,9 +177,10 @@ impl Turn {
         match result {
             Ok(()) => {
                 if let Some(relayed) =
-                    self.table.get_mut(slot).and_then(|it| it.relayed.slot(family).as_mut())
+                    self.table.get_mut(slot).and_then(|it| it.relayed.get_mut(family).as_mut())
                 {
                     relayed.open = true;
+                    relayed.port.is_held_by(Holder { worker: self.worker, index: relay.index });
                 }
             }
             Err(OpenError::InUse) if self.try_another_port(now, slot, family) => return,
@@ -221,41 +192,40 @@ impl Turn {
             }
         }
         let Some(allocation) = self.table.get_mut(slot) else { return };
-        if allocation.relayed.iter().all(|(_, relayed)| relayed.open) {
+        if allocation.relayed.present().all(|(_, relayed)| relayed.open) {
             self.finish_allocating(now, slot);
         }
     }
 
     /// Somebody else has the port: asks for another one of the same kind.
-    fn try_another_port(&mut self, now: Now, slot: Slot, family: Family) -> bool {
+    fn try_another_port(&mut self, now: Now, slot: Slot, family: AddressFamily) -> bool {
         let random = self.random.next_u64();
         let Some(allocation) = self.table.get_mut(slot) else { return false };
         let Some(Opening { kind: Some(kind), tries_left, .. }) = allocation.opening.as_deref_mut() else {
             return false;
         };
-        let Some(relayed) = allocation.relayed.slot(family) else { return false };
+        let Some(relayed) = allocation.relayed.get_mut(family) else { return false };
         if *tries_left == 0 {
             return false;
         }
         *tries_left -= 1;
         // Taken before the old one is given back, so that it is another one.
-        let Some(port) = self.ledger.take_port(family, *kind, random) else { return false };
-        let old = std::mem::replace(&mut relayed.port, port);
-        relayed.advertised.set_port(port.get());
+        let Some((port, next)) = self.ledger.take_port(family, *kind, random) else { return false };
+        let local = port.local();
+        relayed.port = port;
         let (token, user) = (allocation.origin.reservation, allocation.owner.user.clone());
-        self.ledger.release_port(family, old);
-        if let (Some(ReservationToken(token)), Some(next)) = (token, port.next()) {
-            self.ledger.cancel_reservation(token);
-            self.reserve(now, token, family, next, user);
+        if let (Some(ReservationToken(token)), Some(next)) = (token, next) {
+            self.reserve(now, token, next, user);
         }
-        self.ask_for_socket(slot, family, port);
+        self.outbox.open_relay(self.table.relay_id(slot, family), local);
         true
     }
 
     /// All sockets that could be had are open: answers.
     fn finish_allocating(&mut self, now: Now, slot: Slot) {
         let Some(allocation) = self.table.get_mut(slot) else { return };
-        let relayed: Vec<_> = allocation.relayed.iter().map(|(_, relayed)| relayed.advertised).collect();
+        let relayed: Vec<_> =
+            allocation.relayed.present().map(|(_, relayed)| relayed.port.advertised()).collect();
         if relayed.is_empty() {
             self.give_up_allocating(now, slot);
             return;
@@ -288,8 +258,8 @@ impl Turn {
 
 /// The attributes of a success response (RFC 8656 section 7.2).
 fn write_allocated(writer: &mut MessageWriter<'_>, allocation: &Allocation) -> Result<(), BufferFull> {
-    for (_, relayed) in allocation.relayed.iter() {
-        writer.attribute(&XorRelayedAddress(relayed.advertised))?;
+    for (_, relayed) in allocation.relayed.present() {
+        writer.attribute(&XorRelayedAddress(relayed.port.advertised()))?;
     }
     writer.attribute(&Lifetime(allocation.origin.lifetime))?;
     if let Some(token) = &allocation.origin.reservation {
@@ -297,10 +267,6 @@ fn write_allocated(writer: &mut MessageWriter<'_>, allocation: &Allocation) -> R
     }
     writer.attribute(&XorMappedAddress(allocation.client.five_tuple.client.get()))?;
     if let Some((family, refusal)) = allocation.origin.refused {
-        let family = match family {
-            Family::V4 => AddressFamily::V4,
-            Family::V6 => AddressFamily::V6,
-        };
         writer.attribute(&AddressErrorCode { family, code: refusal.code(), reason: refusal.reason() })?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use stun::attribute::{ChannelNumber, XorPeerAddress};
 
+use super::check_peer;
 use crate::address::PeerAddr;
 use crate::answer::Refusal;
 use crate::authentication::Authenticated;
@@ -11,9 +12,6 @@ use crate::time::Now;
 impl Turn {
     /// Binds a channel to a peer, or refreshes the binding; the permission comes with it.
     pub(super) fn channel_bind(&mut self, now: Now, request: &Authenticated<'_>) {
-        if let Some(slot) = request.slot {
-            self.expire_peers(now, slot);
-        }
         match self.try_bind(now, request) {
             Ok(()) => {
                 let software = self.settings.software.as_deref();
@@ -24,7 +22,8 @@ impl Turn {
     }
 
     fn try_bind(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
-        let allocation = self.owned_allocation(request)?;
+        let (slot, allocation) = self.table.owned_by(request)?;
+        self.stats.count_gone(allocation.expire_peers(now.monotonic));
         // "Both CHANNEL-NUMBER and XOR-PEER-ADDRESS, the number in 0x4000 to 0x4FFF: else 400."
         let (Ok(Some(number)), Ok(Some(XorPeerAddress(peer)))) =
             (request.message.get::<ChannelNumber>(), request.message.get())
@@ -33,21 +32,13 @@ impl Turn {
         };
         let peer = PeerAddr::new(peer);
         // "Neither is bound to another one: else 400."
-        let new = allocation.peers.check_bind(number, peer).map_err(|_| Refusal::BadRequest)?;
+        allocation.peers.check_bind(number, peer).map_err(|_| Refusal::BadRequest)?;
         // "The family is that of a relayed address: else 443", "the address is allowed: else 403."
-        self.check_peer(allocation, peer)?;
+        check_peer(&self.settings, &self.ledger, allocation, peer)?;
         // "The server cannot: 508."
-        if !self.ledger.take_peers(&allocation.usage, new.permissions, new.channels, &self.settings.limits) {
-            return Err(Refusal::InsufficientCapacity);
-        }
-        self.stats.permissions += u64::from(new.permissions);
-        self.stats.channels += u64::from(new.channels);
-
-        let slot = request.slot.ok_or(Refusal::AllocationMismatch)?;
-        if let Some(allocation) = self.table.get_mut(slot) {
-            let next = allocation.peers.bind(number, peer, now.monotonic);
-            self.timers.set_earlier(slot.0, next);
-        }
+        let new = allocation.bind(number, peer, now.monotonic, &self.settings.limits)?;
+        self.stats.count_new(new);
+        self.timers.set(slot.0, allocation.next_deadline());
         Ok(())
     }
 }

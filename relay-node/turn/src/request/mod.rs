@@ -7,21 +7,24 @@ mod create_permission;
 mod refresh;
 mod wish;
 
-use stun::attribute::AttributeType;
-use stun::{Message, Method};
+use stun::attribute::{AddressFamily, AttributeType};
+use stun::{AttributeError, Message, Method};
 
-use crate::address::{Client, Family, PeerAddr};
+use crate::address::{Client, PeerAddr};
 use crate::allocation::Allocation;
 use crate::answer::{Refusal, ReplyTo};
 use crate::authentication::{Authenticated, Unproved};
+use crate::ledger::Ledger;
 use crate::policy::Denied;
 use crate::server::Turn;
+use crate::settings::Settings;
 use crate::stats::{DropReason, RequestKind};
+use crate::table::{Slot, Table};
 use crate::time::Now;
 
 /// The comprehension-required attributes that are understood, expected or not
 /// (RFC 8489 section 14: what is known but not expected is ignored).
-const UNDERSTOOD: [AttributeType; 22] = [
+pub(crate) const UNDERSTOOD: [AttributeType; 22] = [
     AttributeType::MAPPED_ADDRESS,
     AttributeType::CHANGE_REQUEST,
     AttributeType::USERNAME,
@@ -117,31 +120,45 @@ impl Turn {
     fn refuse(&mut self, request: &Authenticated<'_>, refusal: Refusal) {
         request.reply.refuse(&mut self.outbox, &mut self.stats, refusal);
     }
+}
 
-    /// The live allocation that a request is about, if it comes from its owner
-    /// (RFC 8656 section 5).
-    fn owned_allocation(&self, request: &Authenticated<'_>) -> Result<&Allocation, Refusal> {
+/// What is wrong with an address family: there is none with that number, or the attribute is malformed.
+fn or_unknown(unknown: Refusal) -> impl FnOnce(AttributeError) -> Refusal {
+    move |error| match error {
+        AttributeError::Value { .. } => unknown,
+        AttributeError::Length { .. } => Refusal::BadRequest,
+    }
+}
+
+/// Whether `allocation` may have a permission for `peer` (RFC 8656 sections 10.2, 12.2).
+fn check_peer(
+    settings: &Settings,
+    ledger: &Ledger,
+    allocation: &Allocation,
+    peer: PeerAddr,
+) -> Result<(), Refusal> {
+    let family = AddressFamily::of(peer.ip());
+    if allocation.relayed.get(family).is_none() {
+        return Err(Refusal::PeerAddressFamilyMismatch);
+    }
+    let own = ledger.relay_address(family).is_some_and(|own| own.advertised == peer.ip());
+    match settings.policy.check(peer.ip()) {
+        Ok(()) => Ok(()),
+        // Relay to relay on one node: packets go to ports of live relayed addresses only.
+        Err(denied) if denied != Denied::Listed && own => Ok(()),
+        Err(_) => Err(Refusal::Forbidden),
+    }
+}
+
+impl Table {
+    /// The live allocation that a request is about, if it comes from its owner (RFC 8656 section 5).
+    fn owned_by(&mut self, request: &Authenticated<'_>) -> Result<(Slot, &mut Allocation), Refusal> {
         let slot = request.slot.ok_or(Refusal::AllocationMismatch)?;
-        let allocation = self.table.get(slot).ok_or(Refusal::AllocationMismatch)?;
-        if allocation.opening.is_some() {
-            return Err(Refusal::AllocationMismatch);
-        }
+        let allocation = self.get_mut(slot).filter(|it| it.opening.is_none());
+        let allocation = allocation.ok_or(Refusal::AllocationMismatch)?;
         if !request.is_owner_of(allocation) {
             return Err(Refusal::WrongCredentials);
         }
-        Ok(allocation)
-    }
-
-    /// Whether `allocation` may have a permission for `peer` (RFC 8656 sections 10.2, 12.2).
-    fn check_peer(&self, allocation: &Allocation, peer: PeerAddr) -> Result<(), Refusal> {
-        if allocation.relayed.get(Family::of(peer.ip())).is_none() {
-            return Err(Refusal::PeerAddressFamilyMismatch);
-        }
-        match self.settings.policy.check(peer.ip()) {
-            Ok(()) => Ok(()),
-            // Relay to relay on one node: packets go to ports of live relayed addresses only.
-            Err(denied) if denied != Denied::Listed && self.settings.relay.advertises(peer.ip()) => Ok(()),
-            Err(_) => Err(Refusal::Forbidden),
-        }
+        Ok((slot, allocation))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stun::attribute::{AddressFamily, Lifetime, RequestedAddressFamily};
+use stun::attribute::{Lifetime, RequestedAddressFamily};
 
-use crate::address::Family;
+use super::or_unknown;
 use crate::answer::Refusal;
 use crate::authentication::Authenticated;
 use crate::event::CloseReason;
@@ -26,22 +26,17 @@ impl Turn {
 
     fn try_refresh(&mut self, now: Now, request: &Authenticated<'_>) -> Result<u32, Refusal> {
         let requested = request.message.get::<Lifetime>().map_err(|_| Refusal::BadRequest)?;
-        let family = request.message.get::<RequestedAddressFamily>().map_err(|_| Refusal::BadRequest)?;
+        let unknown = or_unknown(Refusal::PeerAddressFamilyMismatch);
+        let family = request.message.get::<RequestedAddressFamily>().map_err(unknown);
         let five_tuple = &request.reply.client.five_tuple;
         let deletes = requested == Some(Lifetime(0));
         // A deletion whose answer was lost is answered again as it was, and deletes nothing more.
         if deletes && self.closed.was_closed_by(five_tuple, request.reply.transaction) {
             return Ok(0);
         }
-        let allocation = self.owned_allocation(request)?;
-        let slot = request.slot.ok_or(Refusal::AllocationMismatch)?;
+        let (slot, allocation) = self.table.owned_by(request)?;
         // "If REQUESTED-ADDRESS-FAMILY does not match the address family of the allocation: 443."
-        let family = match family.map(|RequestedAddressFamily(family)| family) {
-            None => None,
-            Some(AddressFamily::V4) => Some(Family::V4),
-            Some(AddressFamily::V6) => Some(Family::V6),
-            Some(AddressFamily::Other(_)) => return Err(Refusal::PeerAddressFamilyMismatch),
-        };
+        let family = family?.map(|RequestedAddressFamily(family)| family);
         if family.is_some_and(|family| allocation.relayed.get(family).is_none()) {
             return Err(Refusal::PeerAddressFamilyMismatch);
         }
@@ -54,17 +49,8 @@ impl Turn {
             return Ok(0);
         }
         let lifetime = self.settings.lifetimes.grant(requested.map(|Lifetime(seconds)| seconds));
-        if let Some(allocation) = self.table.get_mut(slot) {
-            let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
-            // "If there is no REQUESTED-ADDRESS-FAMILY, the request applies to all" (section 8.1).
-            for refreshed in Family::BOTH.into_iter().filter(|it| family.is_none_or(|family| family == *it)) {
-                if let Some(relayed) = allocation.relayed.slot(refreshed) {
-                    relayed.expires = expires;
-                }
-            }
-            // A shorter lifetime than before ends earlier; a longer one is seen when the timer fires.
-            self.timers.set_earlier(slot.0, expires);
-        }
+        allocation.refresh(family, now.monotonic.after(Duration::from_secs(lifetime.into())));
+        self.timers.set(slot.0, allocation.next_deadline());
         Ok(lifetime)
     }
 }

@@ -6,13 +6,13 @@ use stun::attribute::{
     ReservationToken,
 };
 
-use crate::address::Family;
+use super::or_unknown;
 use crate::answer::Refusal;
 use crate::ledger::PortKind;
 
 /// What an Allocate asks for.
 pub(super) struct Wish {
-    family: Family,
+    family: AddressFamily,
     /// Both families are wanted; `family` is then IPv4.
     additional: bool,
     pub(super) port: PortWish,
@@ -28,8 +28,8 @@ pub(super) enum PortWish {
 
 impl Wish {
     /// The families that are wanted.
-    pub(super) fn families(&self) -> &[Family] {
-        if self.additional { &Family::BOTH } else { std::slice::from_ref(&self.family) }
+    pub(super) fn families(&self) -> &[AddressFamily] {
+        if self.additional { &AddressFamily::BOTH } else { std::slice::from_ref(&self.family) }
     }
 
     /// Steps 3 to 9 of RFC 8656 section 7.2. A malformed attribute is a bad request.
@@ -44,20 +44,18 @@ impl Wish {
         // 5. "RESERVATION-TOKEN beside EVEN-PORT, REQUESTED- or ADDITIONAL-ADDRESS-FAMILY: 400."
         let token = message.get::<ReservationToken>().map_err(bad)?;
         let even = message.get::<EvenPort>().map_err(bad)?;
-        let requested = message.get::<RequestedAddressFamily>().map_err(bad)?;
+        // 6. "An unknown family: 440."
+        let unknown = or_unknown(Refusal::AddressFamilyNotSupported);
+        let requested = message.get::<RequestedAddressFamily>().map_err(unknown)?;
         let additional = message.get::<AdditionalAddressFamily>().map_err(bad)?;
         if token.is_some() && (even.is_some() || requested.is_some() || additional.is_some()) {
             return Err(Refusal::BadRequest);
         }
-        // 6. "Both REQUESTED- and ADDITIONAL-ADDRESS-FAMILY: 400", "an unknown family: 440."
+        // 6. "Both REQUESTED- and ADDITIONAL-ADDRESS-FAMILY: 400."
         if requested.is_some() && additional.is_some() {
             return Err(Refusal::BadRequest);
         }
-        let family = match requested.map(|RequestedAddressFamily(family)| family) {
-            None | Some(AddressFamily::V4) => Family::V4,
-            Some(AddressFamily::V6) => Family::V6,
-            Some(AddressFamily::Other(_)) => return Err(Refusal::AddressFamilyNotSupported),
-        };
+        let family = requested.map_or(AddressFamily::V4, |RequestedAddressFamily(family)| family);
         // 7. EVEN-PORT: whether such a port is free shows later.
         let port = match (token, even) {
             (Some(token), _) => PortWish::Reserved(token),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::{Relay, Seen, TestClient, at, settings};
+use crate::support::{Relay, Seen, TestClient, at, relay_addresses, settings};
 use stun::attribute::{
     AdditionalAddressFamily, AddressErrorCode, AddressFamily, DontFragment, EvenPort, Lifetime,
     RequestedAddressFamily, RequestedTransport, ReservationToken, XorMappedAddress, XorRelayedAddress,
 };
-use stun::{BufferFull, MessageWriter, Method};
-use turn::{CloseReason, Event, Quota};
+use stun::{AttributeType, BufferFull, MessageWriter, Method};
+use turn::{CloseReason, Event, Quota, RelayAddresses};
 
 fn udp(writer: &mut MessageWriter<'_>) -> Result<(), BufferFull> {
     writer.attribute(&RequestedTransport::UDP).map(drop)
@@ -120,16 +120,18 @@ fn ends_when_it_is_not_refreshed() {
     assert_eq!(closed, Some((CloseReason::Expired, Duration::from_secs(600))));
 }
 
+fn only_v4() -> Relay {
+    Relay::on_addresses(settings(), RelayAddresses { v6: None, ..relay_addresses() })
+}
+
 #[test]
 fn a_family_that_the_relay_has_not_gets_440() {
-    let mut only_v4 = settings();
-    only_v4.relay.v6 = None;
-    let mut relay = Relay::with(only_v4);
+    let mut relay = only_v4();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    for family in [AddressFamily::V6, AddressFamily::Other(9)] {
+    for family in [AddressFamily::V6.code(), 9] {
         let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
             udp(writer)?;
-            writer.attribute(&RequestedAddressFamily(family)).map(drop)
+            writer.raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[family, 0, 0, 0]).map(drop)
         });
         assert_eq!(answer.code(), 440);
     }
@@ -162,9 +164,7 @@ fn one_request_can_have_an_address_of_each_family() {
 
 #[test]
 fn of_two_families_one_is_enough_and_the_other_one_is_explained() {
-    let mut only_v4 = settings();
-    only_v4.relay.v6 = None;
-    let mut relay = Relay::with(only_v4);
+    let mut relay = only_v4();
     let mut alice = TestClient::new("198.51.100.7:4000");
     let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
         udp(writer)?;

@@ -4,17 +4,19 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::support::{Relay, TestClient, at, channel_data, data_indication, settings};
-use turn::{DropReason, PeerPolicy, RelayAddress, Settings};
+use stun::Method;
+use stun::attribute::RequestedTransport;
+use turn::{DropReason, Output, PeerPolicy, RelayAddress, RelayAddresses};
 
 const PRIVATE: &str = "10.0.0.5";
 
 /// A node that is 10.0.0.5 to itself and 203.0.113.1 to the world.
-fn behind_nat() -> Settings {
+fn behind_nat() -> Relay {
     let mut settings = settings();
     let bind: IpAddr = PRIVATE.parse().unwrap();
-    settings.relay.v4 = Some(RelayAddress { bind, advertised: "203.0.113.1".parse().unwrap() });
+    let v4 = Some(RelayAddress { bind, advertised: "203.0.113.1".parse().unwrap() });
     settings.policy = PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().unwrap(), bind]);
-    settings
+    Relay::on_addresses(settings, RelayAddresses { v4, v6: None })
 }
 
 /// How the node itself knows a relayed address.
@@ -23,8 +25,7 @@ fn inside(relayed: SocketAddr) -> SocketAddr {
 }
 
 /// Alice and Bob with allocations on one node, and permission for each other.
-fn pair(settings: Settings) -> (Relay, [TestClient; 2], [SocketAddr; 2]) {
-    let mut relay = Relay::with(settings);
+fn pair(mut relay: Relay) -> (Relay, [TestClient; 2], [SocketAddr; 2]) {
     let mut alice = TestClient::new("198.51.100.7:4000");
     let mut bob = TestClient::new("198.51.100.8:4000").named("bob", "builder");
     let relayed = [alice.allocate(&mut relay), bob.allocate(&mut relay)];
@@ -35,7 +36,7 @@ fn pair(settings: Settings) -> (Relay, [TestClient; 2], [SocketAddr; 2]) {
 
 #[test]
 fn two_clients_of_one_node_reach_each_other() {
-    let (mut relay, [mut alice, bob], [alices, bobs]) = pair(settings());
+    let (mut relay, [mut alice, bob], [alices, bobs]) = pair(Relay::new());
     let seen = alice.send(&mut relay, bobs, b"hello");
     assert_eq!(seen[0].at_peer(), (alices, bobs, b"hello".as_slice()));
     let (client, packet) = relay.peer_sends(alices, bobs, b"hello").unwrap();
@@ -45,7 +46,7 @@ fn two_clients_of_one_node_reach_each_other() {
 
 #[test]
 fn over_channels_too() {
-    let (mut relay, [mut alice, mut bob], [alices, bobs]) = pair(settings());
+    let (mut relay, [mut alice, mut bob], [alices, bobs]) = pair(Relay::new());
     assert_eq!(alice.bind(&mut relay, 0x4000, bobs).code(), 0);
     assert_eq!(bob.bind(&mut relay, 0x4001, alices).code(), 0);
     assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello")[0].at_peer().1, bobs);
@@ -54,7 +55,7 @@ fn over_channels_too() {
 
 #[test]
 fn one_client_reaches_itself() {
-    let (mut relay, [mut alice, _], [alices, _]) = pair(settings());
+    let (mut relay, [mut alice, _], [alices, _]) = pair(Relay::new());
     alice.permit(&mut relay, alices);
     assert_eq!(alice.send(&mut relay, alices, b"hello")[0].at_peer().1, alices);
     assert!(relay.peer_sends(alices, alices, b"hello").is_some());
@@ -91,8 +92,8 @@ fn behind_a_nat_channels_are_bound_to_the_outside_address() {
 
 #[test]
 fn nothing_else_that_listens_on_the_node_is_reached() {
-    for settings in [settings(), behind_nat()] {
-        let (mut relay, [mut alice, _], [_, bobs]) = pair(settings);
+    for relay in [Relay::new(), behind_nat()] {
+        let (mut relay, [mut alice, _], [_, bobs]) = pair(relay);
         let free = (50000..=59999).find(|port| relay.sockets.keys().all(|it| it.port() != *port)).unwrap();
         for port in [22, 53, 3478, 6379, 9090, free, 49999, 60000, 65535, 0] {
             let own = SocketAddr::new(bobs.ip(), port);
@@ -102,6 +103,22 @@ fn nothing_else_that_listens_on_the_node_is_reached() {
         alice.bind(&mut relay, 0x4000, SocketAddr::new(bobs.ip(), 6379));
         assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello"), []);
     }
+}
+
+#[test]
+fn an_allowed_range_around_the_node_does_not_open_it() {
+    let reached = |allow: &str, own: &[&str]| {
+        let mut settings = settings();
+        let own = own.iter().map(|ip| ip.parse().unwrap()).collect();
+        settings.policy = PeerPolicy::new(vec![allow.parse().unwrap()], vec![], own);
+        let (mut relay, [mut alice, _], [_, bobs]) = pair(Relay::with(settings));
+        assert_eq!(alice.send(&mut relay, bobs, b"hello").len(), 1, "relay to relay goes on");
+        !alice.send(&mut relay, SocketAddr::new(bobs.ip(), 6379), b"hello").is_empty()
+    };
+    assert!(!reached("203.0.113.0/24", &["203.0.113.1"]));
+    assert!(!reached("203.0.113.0/24", &[]), "even if nobody said that it is the node's own");
+    assert!(!reached("198.51.100.0/24", &[]));
+    assert!(reached("203.0.113.1/32", &["203.0.113.1"]), "that very address does");
 }
 
 #[test]
@@ -119,7 +136,7 @@ fn what_the_node_sends_from_another_port_is_a_strangers() {
 
 #[test]
 fn an_allocation_that_ended_is_not_reached() {
-    let (mut relay, [mut alice, mut bob], [_, bobs]) = pair(settings());
+    let (mut relay, [mut alice, mut bob], [_, bobs]) = pair(Relay::new());
     bob.refresh(&mut relay, 0);
     assert_eq!(alice.send(&mut relay, bobs, b"hello"), []);
     assert_eq!(relay.dropped(DropReason::Policy), 1);
@@ -127,7 +144,7 @@ fn an_allocation_that_ended_is_not_reached() {
 
 #[test]
 fn needs_the_other_ones_permission() {
-    let (mut relay, [mut alice, _], [alices, _]) = pair(settings());
+    let (mut relay, [mut alice, _], [alices, _]) = pair(Relay::new());
     let mut carol = TestClient::new("198.51.100.9:4000");
     let carols = carol.allocate(&mut relay);
     alice.permit(&mut relay, carols);
@@ -143,4 +160,23 @@ fn can_be_forbidden_by_the_deny_list() {
     let mut alice = TestClient::new("198.51.100.7:4000");
     let alices = alice.allocate(&mut relay);
     assert_eq!(alice.permit(&mut relay, alices).code(), 403);
+}
+
+#[test]
+fn a_port_is_reached_only_once_its_socket_is_the_relays() {
+    let (mut relay, [mut alice, mut bob], [_, bobs]) = pair(Relay::new());
+    bob.refresh(&mut relay, 0);
+    let mut carol = TestClient::new("198.51.100.9:4000");
+    carol.learn_nonce(&mut relay);
+    let request =
+        carol.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    relay.turn.client_packet(relay.now, &carol.path, &request);
+    let Some(Output::OpenRelay { relay: id, local }) = relay.turn.poll_output() else { panic!("no socket") };
+    // Until it is bound, another program of this node may have that port.
+    let reached = |relay: &mut Relay, alice: &mut TestClient| {
+        !alice.send(relay, SocketAddr::new(bobs.ip(), local.port()), b"hello").is_empty()
+    };
+    assert!(!reached(&mut relay, &mut alice));
+    relay.turn.relay_opened(relay.now, id, Ok(()));
+    assert!(reached(&mut relay, &mut alice));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::{Answer, Relay, TestClient, settings};
 use stun::Method;
 use stun::attribute::{EvenPort, RequestedTransport, ReservationToken, XorRelayedAddress};
-use turn::{Family, RelayPort};
+use turn::{AddressFamily, RelayPort};
 
 fn even(relay: &mut Relay, client: &mut TestClient, reserve_next: bool) -> Answer {
     client.ask(relay, Method::ALLOCATE, |writer| {
@@ -119,10 +119,10 @@ fn a_reserved_port_outlives_the_allocation_that_reserved_it() {
 fn nobody_listens_on_a_reserved_port() {
     let (mut relay, first, token) = reserved(Relay::new());
     let next = RelayPort::new(first.port() + 1);
-    assert!(!relay.ledger.in_use(Family::V4, next));
+    assert!(relay.ledger.holder(AddressFamily::V4, next).is_none());
     assert_eq!(relay.sockets.len(), 1);
     redeem(&mut relay, &mut alice(2), token);
-    assert!(relay.ledger.in_use(Family::V4, next));
+    assert!(relay.ledger.holder(AddressFamily::V4, next).is_some());
 }
 
 #[test]

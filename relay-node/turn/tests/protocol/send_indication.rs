@@ -1,7 +1,9 @@
 //! The Send indication (RFC 8656 sections 11.1 and 11.2): relayed, or dropped without a word.
 
 use crate::support::{Relay, Seen, TestClient, allocated, at, peer, write};
-use stun::attribute::{Data, DontFragment, Software, XorPeerAddress};
+use stun::attribute::{
+    ChannelNumber, Data, DontFragment, Lifetime, RequestedTransport, Software, Username, XorPeerAddress,
+};
 use stun::{AttributeType, BufferFull, Class, MessageWriter, Method};
 use turn::{DropReason, Forward};
 
@@ -113,6 +115,25 @@ fn with_an_unknown_required_attribute_goes_nowhere() {
         writer.attribute(&Data(b"hello")).map(drop)
     });
     assert_eq!(optional.len(), 1);
+}
+
+#[test]
+fn with_known_attributes_that_it_does_not_expect_is_relayed() {
+    let (mut relay, mut alice, _) = permitted();
+    let unexpected: [Attributes; 4] = [
+        |writer| writer.attribute(&Lifetime(600)).map(drop),
+        |writer| writer.attribute(&ChannelNumber::FIRST).map(drop),
+        |writer| writer.attribute(&RequestedTransport::UDP)?.attribute(&Username(b"alice")).map(drop),
+        // Not even if it is malformed: nobody looks at it.
+        |writer| writer.raw(AttributeType::LIFETIME, b"?").map(drop),
+    ];
+    for attributes in unexpected {
+        let packet = write(Class::Indication, Method::SEND, alice.transaction(), |writer| {
+            attributes(writer)?;
+            writer.attribute(&XorPeerAddress(peer()))?.attribute(&Data(b"hello")).map(drop)
+        });
+        assert_eq!(relay.packet(&alice.path, &packet).len(), 1);
+    }
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use crate::support::{Relay, TestClient, allocated, at, peer, settings};
 use stun::Method;
-use stun::attribute::{
-    AddressFamily, Lifetime, Nonce, RequestedAddressFamily, RequestedTransport, Software, XorRelayedAddress,
-};
+use stun::attribute::{Lifetime, Nonce, Software};
 use turn::{AnswerLimits, Lifetimes, PeerPolicy, Quota, Realm, Settings};
 
 /// A relay with a live call, which then goes on under what `change` makes of its settings.
@@ -116,27 +114,6 @@ fn another_realm_is_what_new_clients_are_told() {
     let request = bob.bare(Method::ALLOCATE, |_| Ok(()));
     let challenge = bob.exchange(&mut relay, &request);
     assert_eq!(challenge.get(), Some(stun::attribute::Realm(b"example.net")));
-}
-
-#[test]
-fn a_family_that_goes_is_there_for_the_live() {
-    let mut relay = Relay::new();
-    let mut alice = TestClient::new("198.51.100.7:4000");
-    let allocate_v6 = |relay: &mut Relay, client: &mut TestClient| {
-        client.ask(relay, Method::ALLOCATE, |writer| {
-            writer.attribute(&RequestedTransport::UDP)?;
-            writer.attribute(&RequestedAddressFamily(AddressFamily::V6)).map(drop)
-        })
-    };
-    let relayed = allocate_v6(&mut relay, &mut alice).get::<XorRelayedAddress>().unwrap().0;
-    let peer = at("[2001:db8:2::10]:7000");
-    alice.permit(&mut relay, peer);
-    let mut only_v4 = settings();
-    only_v4.relay.v6 = None;
-    relay.turn.apply(Arc::new(only_v4));
-    assert_eq!(alice.send(&mut relay, peer, b"hello").len(), 1);
-    assert!(relay.peer_sends(peer, relayed, b"hello").is_some());
-    assert_eq!(allocate_v6(&mut relay, &mut bob()).code(), 440);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::support::{Relay, TestClient, allocated_with, peer, settings};
+use crate::support::{Relay, TestClient, allocated_with, peer, relay_addresses, settings};
 use turn::{DropReason, Ledger, Quota, Settings};
 
 fn workers(settings: impl Fn() -> Settings, ports: std::ops::RangeInclusive<u16>) -> [Relay; 2] {
-    let ledger = Arc::new(Ledger::new(ports));
+    let ledger = Arc::new(Ledger::new(relay_addresses(), ports));
     [1, 2].map(|seed| Relay::beside(settings(), Arc::clone(&ledger), seed))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use turn::{
     AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes, Limits,
     Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses,
-    RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds,
+    RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
 };
 
 use turn::credentials::Secret;
@@ -28,7 +28,6 @@ pub fn settings() -> Settings {
         software: None,
         credentials: credentials(&[SECRET]),
         nonces: turn::Nonces::new(vec![[7; 32]], 600, true),
-        relay: RelayAddresses { v4: Some(same("203.0.113.1:0")), v6: Some(same("[2001:db8:1::1]:0")) },
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().unwrap()]),
         limits: Limits {
@@ -49,9 +48,11 @@ pub fn credentials(secrets: &[&str]) -> turn::Credentials {
     .unwrap()
 }
 
-fn same(address: &str) -> RelayAddress {
-    let ip = at(address).ip();
-    RelayAddress { bind: ip, advertised: ip }
+/// Where relayed addresses are, unless a test says otherwise.
+pub fn relay_addresses() -> RelayAddresses {
+    let same = |ip| RelayAddress { bind: ip, advertised: ip };
+    let [v4, v6] = ["203.0.113.1:0", "[2001:db8:1::1]:0"].map(|address| Some(same(at(address).ip())));
+    RelayAddresses { v4, v6 }
 }
 
 /// Something that left the relay.
@@ -102,14 +103,18 @@ impl Relay {
     }
 
     pub fn on_ports(settings: Settings, ports: std::ops::RangeInclusive<u16>) -> Self {
-        let ledger = Arc::new(Ledger::new(ports));
-        Self::beside(settings, ledger, 1)
+        Self::beside(settings, Arc::new(Ledger::new(relay_addresses(), ports)), 1)
     }
 
-    /// Another worker of the node that has `ledger`.
-    pub fn beside(settings: Settings, ledger: Arc<Ledger>, seed: u8) -> Self {
+    /// On other addresses.
+    pub fn on_addresses(settings: Settings, addresses: RelayAddresses) -> Self {
+        Self::beside(settings, Arc::new(Ledger::new(addresses, 50000..=59999)), 1)
+    }
+
+    /// Worker number `worker` of the node that has `ledger`.
+    pub fn beside(settings: Settings, ledger: Arc<Ledger>, worker: u8) -> Self {
         Self {
-            turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), [seed; 32]),
+            turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), WorkerId(worker.into()), [worker; 32]),
             ledger,
             now: START,
             sockets: BTreeMap::new(),

@@ -1,0 +1,69 @@
+//! What one allocation has of its user's and the relay's quotas.
+
+use std::sync::Arc;
+
+use super::Ledger;
+use super::usage::{PeerCount, Usage};
+use crate::settings::Limits;
+use crate::time::Monotonic;
+
+/// An allocation as the quotas see it, with its permissions and channels: all given back when it is dropped.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) usage: Arc<Usage>,
+    pub(super) peers: PeerCount,
+}
+
+impl Account {
+    /// Counts permissions and channels, all or none.
+    pub fn take_peers(&mut self, more: PeerCount, limits: &Limits) -> bool {
+        if !self.usage.take_peers(more, &limits.user) {
+            return false;
+        }
+        if !self.ledger.total.take_peers(more, &limits.total) {
+            self.usage.release_peers(more);
+            return false;
+        }
+        self.peers.permissions += more.permissions;
+        self.peers.channels += more.channels;
+        true
+    }
+
+    /// Counts permissions and channels no more. None are given back that it has not.
+    pub fn give_back_peers(&mut self, less: PeerCount) {
+        let less = PeerCount {
+            permissions: less.permissions.min(self.peers.permissions),
+            channels: less.channels.min(self.peers.channels),
+        };
+        self.peers.permissions -= less.permissions;
+        self.peers.channels -= less.channels;
+        self.usage.release_peers(less);
+        self.ledger.total.release_peers(less);
+    }
+
+    /// The permissions and channels that it has.
+    pub fn peers(&self) -> PeerCount {
+        self.peers
+    }
+
+    /// Whether `bytes` may pass now. Takes no lock.
+    pub fn meter(&self, now: Monotonic, bytes: usize, limits: &Limits) -> bool {
+        let (user, total) = (limits.user.bits_per_second, limits.total.bits_per_second);
+        if !self.usage.meter.allow(now, bytes, user) {
+            return false;
+        }
+        let passes = self.ledger.total.meter.allow(now, bytes, total);
+        if !passes {
+            self.usage.meter.give_back(bytes, user);
+        }
+        passes
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.give_back_peers(self.peers);
+        self.ledger.close(&self.usage);
+    }
+}
