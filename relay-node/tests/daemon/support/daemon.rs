@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use testbed::{Process, eventually, process};
+use testbed::{Process, eventually, eventually_true, process};
 
 use super::PATIENCE;
 
@@ -111,13 +111,9 @@ impl Daemon {
     /// Halts it until SIGCONT: what comes in the meantime waits in the kernel.
     pub fn halt(&self) {
         self.signal(Signal::STOP);
-        let is_halted = |task: &Path| {
-            let stat = std::fs::read_to_string(task.join("stat")).unwrap();
-            stat.rsplit(") ").next().unwrap().starts_with('T')
-        };
-        super::wait_until("the relay is halted", || {
-            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
-            tasks.all(|task| is_halted(&task.unwrap().path()))
+        let process = self.process.procfs();
+        eventually_true(PATIENCE, "the relay to halt", || {
+            process.tasks().unwrap().all(|task| task.unwrap().stat().unwrap().state == 'T')
         });
     }
 
