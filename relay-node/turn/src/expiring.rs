@@ -20,6 +20,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Expiring<K, V> {
     entries: Vec<Entry<K, V>>,
     /// Where each key stands in `entries`; only if these are more than a few.
+    #[expect(clippy::box_collection, reason = "an empty map takes 64 bytes of every allocation, three times")]
     index: Option<Box<HashMap<K, u32, RandomState>>>,
     oldest: u32,
     newest: u32,
