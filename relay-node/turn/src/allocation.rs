@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ahash::RandomState;
 use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 use stun::{Key, TransactionId};
 
@@ -40,6 +41,7 @@ impl Allocation {
         hosts: &[IpAddr],
         now: Monotonic,
         limits: &Limits,
+        hasher: &RandomState,
     ) -> Result<PeerCount, Refusal> {
         let new = hosts.iter().filter(|host| !self.peers.has_permission(**host)).count() as u32;
         let new = PeerCount { permissions: new, channels: 0 };
@@ -47,7 +49,7 @@ impl Allocation {
             return Err(Refusal::InsufficientCapacity);
         }
         for host in hosts {
-            self.peers.permit(*host, now);
+            self.peers.permit(*host, now, hasher);
         }
         Ok(new)
     }
@@ -63,12 +65,13 @@ impl Allocation {
         peer: PeerAddr,
         now: Monotonic,
         limits: &Limits,
+        hasher: &RandomState,
     ) -> Result<PeerCount, Refusal> {
         let new = self.peers.added_by(number, peer);
         if !self.account.take_peers(new, limits) {
             return Err(Refusal::InsufficientCapacity);
         }
-        self.peers.bind(number, peer, now);
+        self.peers.bind(number, peer, now, hasher);
         Ok(new)
     }
 

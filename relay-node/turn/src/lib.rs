@@ -17,6 +17,7 @@ mod authentication;
 pub mod budget;
 pub mod credentials;
 mod event;
+mod expiring;
 mod io;
 pub mod ledger;
 pub mod nonce;

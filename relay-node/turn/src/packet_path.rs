@@ -76,7 +76,7 @@ impl Turn {
         if !allocation.relayed.get(family).as_ref().is_some_and(|relayed| relayed.open) {
             return self.drop_packet(DropReason::NoAllocation);
         }
-        if !allocation.account.meter(now.monotonic, payload.len(), &self.settings.limits) {
+        if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         allocation.to_peers.add(payload.len());
@@ -95,14 +95,16 @@ impl Turn {
         payload: Span,
     ) -> Forward {
         let peer = self.as_seen_outside(peer);
-        let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get_mut(slot));
-        let Some(allocation) = allocation else {
+        let Some((slot, family)) = self.table.owner_of(relay) else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        let Some(allocation) = self.table.get_mut(slot) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
         let Some(way) = allocation.peers.way_from(peer, now.monotonic) else {
             return self.drop_packet(DropReason::NoPermission);
         };
-        if !allocation.account.meter(now.monotonic, payload.len(), &self.settings.limits) {
+        if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         let stream = allocation.client.five_tuple.transport.is_stream();
@@ -139,6 +141,11 @@ impl Turn {
         let Some(allocation) = allocation else { return };
         if !allocation.peers.permits(peer.ip(), now.monotonic) {
             self.stats.count_drop(DropReason::NoPermission);
+            return;
+        }
+        let family = AddressFamily::of(peer.ip());
+        if !allocation.account.meter(now.monotonic, family, error.data.len(), &self.settings.limits) {
+            self.stats.count_drop(DropReason::Bandwidth);
             return;
         }
         let id = TransactionId::new(self.random.random());

@@ -1,6 +1,5 @@
 //! The peers of one allocation: its permissions (RFC 8656 section 9) and channels (section 12).
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use ahash::RandomState;
 use stun::attribute::{AddressFamily, ChannelNumber};
 
 use crate::address::PeerAddr;
+use crate::expiring::Expiring;
 use crate::ledger::PeerCount;
 use crate::time::Monotonic;
 
@@ -18,24 +18,10 @@ pub(crate) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub(crate) struct Peers {
-    permissions: HashMap<IpAddr, Monotonic, RandomState>,
-    channels: HashMap<ChannelNumber, Channel, RandomState>,
-    bound: HashMap<PeerAddr, BoundPeer, RandomState>,
-}
-
-#[derive(Debug)]
-struct Channel {
-    peer: PeerAddr,
-    expires: Monotonic,
-}
-
-/// The channel and the permission of a peer in one place: a packet from it costs one look-up, which
-/// with many allocations is one cache miss in place of three.
-#[derive(Debug)]
-struct BoundPeer {
-    number: ChannelNumber,
-    expires: Monotonic,
-    permitted_until: Monotonic,
+    permissions: Expiring<IpAddr, ()>,
+    channels: Expiring<ChannelNumber, PeerAddr>,
+    /// The channels once more, by their peers.
+    bound: Expiring<PeerAddr, ChannelNumber>,
 }
 
 /// How a packet from a peer goes on to the client.
@@ -53,55 +39,47 @@ pub(crate) enum BindConflict {
 }
 
 impl Peers {
-    pub(crate) fn new(hasher: &RandomState) -> Self {
-        Self {
-            permissions: HashMap::with_hasher(hasher.clone()),
-            channels: HashMap::with_hasher(hasher.clone()),
-            bound: HashMap::with_hasher(hasher.clone()),
-        }
+    pub(crate) fn new() -> Self {
+        Self { permissions: Expiring::new(), channels: Expiring::new(), bound: Expiring::new() }
     }
 
     /// Whether packets may pass to and from `peer` now.
     pub(crate) fn permits(&self, peer: IpAddr, now: Monotonic) -> bool {
-        self.permissions.get(&peer).is_some_and(|expires| *expires > now)
+        self.permissions.get(&peer).is_some_and(|((), expires)| expires > now)
     }
 
     /// Whether there is an entry for `peer`, so that a new permission costs none.
     pub(crate) fn has_permission(&self, peer: IpAddr) -> bool {
-        self.permissions.contains_key(&peer)
+        self.permissions.get(&peer).is_some()
     }
 
     /// The peer that `number` is bound to now.
     pub(crate) fn peer_of(&self, number: ChannelNumber, now: Monotonic) -> Option<PeerAddr> {
-        self.channels.get(&number).filter(|channel| channel.expires > now).map(|channel| channel.peer)
+        self.channels.get(&number).filter(|(_, expires)| *expires > now).map(|(peer, _)| *peer)
     }
 
     /// How a packet from `peer` goes on now; not at all without a permission.
     pub(crate) fn way_from(&self, peer: PeerAddr, now: Monotonic) -> Option<Way> {
+        if !self.permits(peer.ip(), now) {
+            return None;
+        }
         match self.bound.get(&peer) {
-            Some(bound) if bound.permitted_until <= now => None,
-            Some(bound) if bound.expires > now => Some(Way::Channel(bound.number)),
-            Some(_) => Some(Way::Indication),
-            None => self.permits(peer.ip(), now).then_some(Way::Indication),
+            Some((number, expires)) if expires > now => Some(Way::Channel(*number)),
+            _ => Some(Way::Indication),
         }
     }
 
     /// Installs or refreshes the permission for `peer`.
-    pub(crate) fn permit(&mut self, peer: IpAddr, now: Monotonic) -> Monotonic {
-        let expires = now.after(PERMISSION_LIFETIME);
-        self.permissions.insert(peer, expires);
-        for (_, bound) in self.bound.iter_mut().filter(|(address, _)| address.ip() == peer) {
-            bound.permitted_until = expires;
-        }
-        expires
+    pub(crate) fn permit(&mut self, peer: IpAddr, now: Monotonic, hasher: &RandomState) {
+        self.permissions.set(peer, (), now.after(PERMISSION_LIFETIME), hasher);
     }
 
     /// Whether `number` may be bound to `peer`.
     pub(crate) fn check_bind(&self, number: ChannelNumber, peer: PeerAddr) -> Result<(), BindConflict> {
-        if self.channels.get(&number).is_some_and(|channel| channel.peer != peer) {
+        if self.channels.get(&number).is_some_and(|(taken, _)| *taken != peer) {
             return Err(BindConflict::NumberTaken);
         }
-        if self.bound.get(&peer).is_some_and(|bound| bound.number != number) {
+        if self.bound.get(&peer).is_some_and(|(taken, _)| *taken != number) {
             return Err(BindConflict::PeerTaken);
         }
         Ok(())
@@ -111,55 +89,57 @@ impl Peers {
     pub(crate) fn added_by(&self, number: ChannelNumber, peer: PeerAddr) -> PeerCount {
         PeerCount {
             permissions: u32::from(!self.has_permission(peer.ip())),
-            channels: u32::from(!self.channels.contains_key(&number)),
+            channels: u32::from(self.channels.get(&number).is_none()),
         }
     }
 
     /// Binds or refreshes a channel that [`Self::check_bind`] found free, and its permission.
-    pub(crate) fn bind(&mut self, number: ChannelNumber, peer: PeerAddr, now: Monotonic) -> Monotonic {
+    pub(crate) fn bind(
+        &mut self,
+        number: ChannelNumber,
+        peer: PeerAddr,
+        now: Monotonic,
+        hasher: &RandomState,
+    ) {
         let expires = now.after(CHANNEL_LIFETIME);
-        let permitted_until = self.permit(peer.ip(), now);
-        self.channels.insert(number, Channel { peer, expires });
-        self.bound.insert(peer, BoundPeer { number, expires, permitted_until });
-        permitted_until.min(expires)
+        self.permit(peer.ip(), now, hasher);
+        self.channels.set(number, peer, expires, hasher);
+        self.bound.set(peer, number, expires, hasher);
     }
 
     /// Removes what is over, and tells how much that was.
     pub(crate) fn expire(&mut self, now: Monotonic) -> PeerCount {
-        let before = self.count();
-        self.permissions.retain(|_, expires| *expires > now);
-        let bound = &mut self.bound;
-        self.channels.retain(|_, channel| {
-            let lives = channel.expires > now;
-            if !lives {
-                bound.remove(&channel.peer);
-            }
-            lives
-        });
-        let after = self.count();
-        PeerCount {
-            permissions: before.permissions - after.permissions,
-            channels: before.channels - after.channels,
-        }
+        self.removed_by(|peers| {
+            peers.permissions.expire(now);
+            peers.channels.expire(now);
+            peers.bound.expire(now);
+        })
     }
 
     /// Removes the permissions and channels of one address family: its relayed address is gone.
+    ///
+    /// It looks at all of them, once in the life of an allocation: each took a request to make.
     pub(crate) fn forget_family(&mut self, family: AddressFamily) -> PeerCount {
-        let before = self.count();
-        self.permissions.retain(|peer, _| AddressFamily::of(*peer) != family);
-        self.channels.retain(|_, channel| AddressFamily::of(channel.peer.ip()) != family);
-        self.bound.retain(|peer, _| AddressFamily::of(peer.ip()) != family);
-        let after = self.count();
-        PeerCount {
-            permissions: before.permissions - after.permissions,
-            channels: before.channels - after.channels,
-        }
+        self.removed_by(|peers| {
+            peers.permissions.retain(|peer, ()| AddressFamily::of(*peer) != family);
+            peers.bound.retain(|peer, _| AddressFamily::of(peer.ip()) != family);
+            peers.channels.retain(|_, peer| AddressFamily::of(peer.ip()) != family);
+        })
     }
 
     /// When the next of them is over.
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        let permissions = self.permissions.values().copied();
-        permissions.chain(self.channels.values().map(|channel| channel.expires)).min()
+        self.permissions.next_deadline().into_iter().chain(self.channels.next_deadline()).min()
+    }
+
+    fn removed_by(&mut self, remove: impl FnOnce(&mut Self)) -> PeerCount {
+        let before = self.count();
+        remove(self);
+        let after = self.count();
+        PeerCount {
+            permissions: before.permissions - after.permissions,
+            channels: before.channels - after.channels,
+        }
     }
 
     /// How many there are, expired ones included until [`Self::expire`].

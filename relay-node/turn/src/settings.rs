@@ -118,7 +118,8 @@ pub struct Quota {
     pub permissions: u32,
     /// Channels over all allocations.
     pub channels: u32,
-    /// Application data in both directions together; `None`: as much as goes.
+    /// What goes to and comes from peers, both directions together, with IP and UDP headers (28 bytes for each
+    /// packet over IPv4, 48 over IPv6); `None`: as much as goes.
     pub bits_per_second: Option<u64>,
 }
 

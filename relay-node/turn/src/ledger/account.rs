@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use stun::attribute::AddressFamily;
+
 use super::Ledger;
 use super::usage::{PeerCount, Usage};
 use crate::settings::Limits;
@@ -47,8 +49,10 @@ impl Account {
         self.peers
     }
 
-    /// Whether `bytes` may pass now. Takes no lock.
-    pub fn meter(&self, now: Monotonic, bytes: usize, limits: &Limits) -> bool {
+    /// Whether a packet with so much payload may pass now, to or from a peer of `family`. It costs its IP
+    /// and UDP headers too, so that empty ones are not free. Takes no lock.
+    pub fn meter(&self, now: Monotonic, family: AddressFamily, payload: usize, limits: &Limits) -> bool {
+        let bytes = payload.saturating_add(headers(family));
         let (user, total) = (limits.user.bits_per_second, limits.total.bits_per_second);
         if !self.usage.meter.allow(now, bytes, user) {
             return false;
@@ -58,6 +62,14 @@ impl Account {
             self.usage.meter.give_back(bytes, user);
         }
         passes
+    }
+}
+
+/// The bytes of IP and UDP headers (RFC 791 without options, RFC 8200, RFC 768).
+const fn headers(family: AddressFamily) -> usize {
+    match family {
+        AddressFamily::V4 => 20 + 8,
+        AddressFamily::V6 => 40 + 8,
     }
 }
 

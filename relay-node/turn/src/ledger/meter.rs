@@ -25,6 +25,11 @@ impl Meter {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
     }
 
+    /// When all that passed is paid for; the meter may be forgotten then.
+    pub(super) fn paid_at(&self) -> Monotonic {
+        Monotonic::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
     /// Takes back what [`Self::allow`] just let pass and somebody else did not.
     pub(super) fn give_back(&self, bytes: usize, bits_per_second: Option<u64>) {
         if let Some(rate) = bits_per_second {

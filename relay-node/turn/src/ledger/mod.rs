@@ -10,8 +10,8 @@ mod pool;
 mod ports;
 mod reservations;
 mod usage;
+mod users;
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +31,7 @@ use crate::time::Monotonic;
 use ports::Ports;
 use reservations::{Reservation, Reservations};
 use usage::Usage;
+use users::Users;
 
 /// The books of one node, shared by its workers.
 ///
@@ -46,7 +47,7 @@ pub struct Ledger {
 #[derive(Debug, Default)]
 struct Books {
     reservations: Reservations,
-    users: BTreeMap<UserId, Arc<Usage>>,
+    users: Users,
 }
 
 impl Ledger {
@@ -96,9 +97,11 @@ impl Ledger {
         self.books().reservations.remove(token);
     }
 
-    /// Gives back the ports of reservations that nobody came for.
+    /// Gives back the ports of reservations that nobody came for, and forgets users who have nothing left.
     pub fn expire(&self, now: Monotonic) {
-        self.books().reservations.expire(now);
+        let mut books = self.books();
+        books.reservations.expire(now);
+        books.users.forget_paid(now);
     }
 
     /// Counts an allocation for `user`, unless a quota is reached.
@@ -107,10 +110,7 @@ impl Ledger {
     /// Which quota.
     pub fn open_account(self: &Arc<Self>, user: &UserId, limits: &Limits) -> Result<Account, QuotaReached> {
         let mut books = self.books();
-        let usage = match books.users.get(user) {
-            Some(usage) => Arc::clone(usage),
-            None => Arc::new(Usage::of(user.clone())),
-        };
+        let usage = books.users.get(user).unwrap_or_else(|| Arc::new(Usage::of(user.clone())));
         if !usage.take_allocation(limits.user.allocations) {
             return Err(QuotaReached::User);
         }
@@ -118,23 +118,21 @@ impl Ledger {
             usage.release_allocation();
             return Err(QuotaReached::Total);
         }
-        books.users.entry(user.clone()).or_insert_with(|| Arc::clone(&usage));
+        books.users.remember(&usage);
         Ok(Account { ledger: Arc::clone(self), usage, peers: PeerCount::default() })
     }
 
     /// How many users have allocations.
     pub fn users(&self) -> usize {
-        self.books().users.values().filter(|usage| usage.allocations() > 0).count()
+        self.books().users.with_allocations()
     }
 
-    /// Counts an allocation no more. A user without one is forgotten.
+    /// Counts an allocation no more.
     fn close(&self, usage: &Usage) {
         let mut books = self.books();
         self.total.release_allocation();
-        if usage.release_allocation() == 0
-            && let Some(user) = usage.user()
-        {
-            books.users.remove(user);
+        if usage.release_allocation() == 0 {
+            books.users.leave(usage);
         }
     }
 

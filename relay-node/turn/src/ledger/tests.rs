@@ -162,13 +162,14 @@ fn every_limit_is_reached_exactly() {
 fn users_share_the_total_rate_and_not_their_own() {
     let ledger = ledger();
     let mut limits = limits();
+    // A packet of 972 bytes with its headers, and half of that for others.
     limits.user.bits_per_second = Some(8_000);
     limits.total.bits_per_second = Some(12_000);
     let [first, second] = [1, 2].map(|n| ledger.open_account(&user(n), &limits).unwrap());
-    assert!(first.meter(START, 1_000, &limits));
-    assert!(!first.meter(START, 1, &limits), "its own rate is used up");
-    assert!(second.meter(START, 500, &limits));
-    assert!(!second.meter(START, 1, &limits), "the rate of all is used up");
+    assert!(first.meter(START, AddressFamily::V4, 972, &limits));
+    assert!(!first.meter(START, AddressFamily::V4, 1, &limits), "its own rate is used up");
+    assert!(second.meter(START, AddressFamily::V4, 472, &limits));
+    assert!(!second.meter(START, AddressFamily::V4, 1, &limits), "the rate of all is used up");
 }
 
 #[test]

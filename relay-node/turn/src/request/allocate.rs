@@ -144,7 +144,7 @@ impl Turn {
         let slot = self.table.insert(Allocation {
             client: request.reply.client,
             relayed: PerFamily { v4: relayed(taken.ports.v4), v6: relayed(taken.ports.v6) },
-            peers: Peers::new(&self.hasher),
+            peers: Peers::new(),
             account,
             to_peers: Default::default(),
             to_client: Default::default(),

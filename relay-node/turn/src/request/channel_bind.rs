@@ -36,7 +36,7 @@ impl Turn {
         // "The family is that of a relayed address: else 443", "the address is allowed: else 403."
         check_peer(&self.settings, &self.ledger, allocation, peer)?;
         // "The server cannot: 508."
-        let new = allocation.bind(number, peer, now.monotonic, &self.settings.limits)?;
+        let new = allocation.bind(number, peer, now.monotonic, &self.settings.limits, &self.hasher)?;
         self.stats.count_new(new);
         self.timers.set(slot.0, allocation.next_deadline());
         Ok(())

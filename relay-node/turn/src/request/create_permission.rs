@@ -44,7 +44,7 @@ impl Turn {
         if hosts.len() > MOST_HOSTS {
             return Err(Refusal::InsufficientCapacity);
         }
-        let new = allocation.permit(&hosts, now.monotonic, &self.settings.limits)?;
+        let new = allocation.permit(&hosts, now.monotonic, &self.settings.limits, &self.hasher)?;
         self.stats.count_new(new);
         self.timers.set(slot.0, allocation.next_deadline());
         Ok(())

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::support::{Relay, TestClient, peer, settings};
-use turn::{DropReason, Quota, Settings};
+use turn::{DropReason, IcmpError, Quota, Settings};
 
-/// 10,000 bytes a second: ten packets of 1,000.
-const LIMIT: Option<u64> = Some(80_000);
+/// 10,280 bytes a second: ten packets of 1,000 with 28 bytes of headers each.
+const LIMIT: Option<u64> = Some(82_240);
 
 fn user_limited() -> Settings {
     let mut settings = settings();
@@ -104,4 +104,50 @@ fn a_new_allocation_does_not_renew_the_rate_while_another_lives() {
     second.refresh(&mut relay, 0);
     let (third, _) = alice(&mut relay, 3);
     assert_eq!(sent(&mut relay, &third), 0);
+}
+
+#[test]
+fn a_new_allocation_does_not_renew_the_rate_after_the_last_one_either() {
+    let mut relay = Relay::with(user_limited());
+    let mut passed = 0;
+    for port in 1..=5 {
+        let (mut client, _) = alice(&mut relay, port);
+        passed += sent(&mut relay, &client);
+        client.refresh(&mut relay, 0);
+        assert_eq!(relay.ledger.users(), 0);
+    }
+    assert_eq!(passed, 10);
+    relay.wait(Duration::from_millis(300));
+    let (client, _) = alice(&mut relay, 6);
+    assert_eq!(sent(&mut relay, &client), 3, "what is paid for may be used again");
+}
+
+#[test]
+fn a_user_who_left_in_debt_takes_nothing_from_others() {
+    let mut relay = Relay::with(user_limited());
+    let (mut client, _) = alice(&mut relay, 1);
+    assert_eq!(sent(&mut relay, &client), 10);
+    client.refresh(&mut relay, 0);
+    let (bob, _) = bob(&mut relay);
+    assert_eq!(sent(&mut relay, &bob), 10);
+}
+
+#[test]
+fn packets_without_payload_count_by_their_headers() {
+    let mut relay = Relay::with(user_limited());
+    let (client, relayed) = alice(&mut relay, 1);
+    let half = 10_280 / 28 / 2;
+    let there = (0..half).filter(|_| !client.channel_data(&mut relay, 0x4000, b"").is_empty()).count();
+    let back = (0..1000).filter(|_| relay.peer_sends(peer(), relayed, b"").is_some()).count();
+    assert_eq!((there, back), (half, 10_280 / 28 - half));
+}
+
+#[test]
+fn icmp_errors_count_too() {
+    let mut relay = Relay::with(user_limited());
+    let (client, relayed) = alice(&mut relay, 1);
+    let unreachable = IcmpError { kind: 3, code: 3, data: [0; 4] };
+    let told = (0..1000).filter(|_| !relay.icmp(peer(), relayed, unreachable).is_empty()).count();
+    assert_eq!(told, 10_280 / 32);
+    assert_eq!(sent(&mut relay, &client), 0);
 }

@@ -63,7 +63,7 @@ fn lower_quotas_end_nothing_and_allow_no_more() {
 #[test]
 fn a_bandwidth_limit_holds_at_once() {
     let (mut relay, alice, _) = live_under(|settings| {
-        settings.limits.user = Quota { bits_per_second: Some(8000), ..settings.limits.user }
+        settings.limits.user = Quota { bits_per_second: Some(8_224), ..settings.limits.user }
     });
     assert_eq!(alice.channel_data(&mut relay, 0x4000, &[0; 1000]).len(), 1);
     assert_eq!(alice.channel_data(&mut relay, 0x4000, &[0; 1000]), []);

@@ -43,7 +43,7 @@ fn a_users_quota_is_one_for_both() {
     let limited = || {
         let mut limited = settings();
         limited.limits.user =
-            Quota { allocations: 2, permissions: 2, channels: 1, bits_per_second: Some(80_000) };
+            Quota { allocations: 2, permissions: 2, channels: 1, bits_per_second: Some(82_240) };
         limited
     };
     let [mut first, mut second] = workers(limited, 50000..=59999);

@@ -1,0 +1,117 @@
+//! The users who count: who has allocations, and who still has bandwidth to pay for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::usage::Usage;
+use crate::credentials::UserId;
+use crate::time::Monotonic;
+
+/// How many users without an allocation are remembered. What one has to pay is at most a second of its
+/// rate, so this takes 65,536 users of their own who all left within that second. Then the one goes who
+/// has the least to pay: what can be won by it is less than what any of the others had to spend.
+const MOST_IN_DEBT: usize = 65_536;
+
+/// Users by name. One who ends the last allocation is remembered until what passed is paid for:
+/// else a new allocation would bring a new second of bandwidth.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    by_name: BTreeMap<UserId, Arc<Usage>>,
+    /// Who left without having paid, and when that will be so.
+    in_debt: BTreeSet<(Monotonic, UserId)>,
+}
+
+impl Users {
+    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Usage>> {
+        self.by_name.get(user).cloned()
+    }
+
+    /// Writes down a user who has an allocation.
+    pub(super) fn remember(&mut self, usage: &Arc<Usage>) {
+        let Some(user) = usage.user() else { return };
+        self.in_debt.remove(&(usage.meter.paid_at(), user.clone()));
+        self.by_name.entry(user.clone()).or_insert_with(|| Arc::clone(usage));
+    }
+
+    /// The last allocation of a user ended.
+    pub(super) fn leave(&mut self, usage: &Usage) {
+        let Some(user) = usage.user() else { return };
+        let paid_at = usage.meter.paid_at();
+        if paid_at == Monotonic::default() {
+            self.by_name.remove(user);
+            return;
+        }
+        self.in_debt.insert((paid_at, user.clone()));
+        if self.in_debt.len() > MOST_IN_DEBT {
+            self.forget_first();
+        }
+    }
+
+    /// Forgets who has paid and has nothing.
+    pub(super) fn forget_paid(&mut self, now: Monotonic) {
+        while self.in_debt.first().is_some_and(|(paid_at, _)| *paid_at <= now) {
+            self.forget_first();
+        }
+    }
+
+    /// How many users have allocations.
+    pub(super) fn with_allocations(&self) -> usize {
+        self.by_name.len() - self.in_debt.len()
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, user)) = self.in_debt.pop_first() {
+            self.by_name.remove(&user);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Monotonic = Monotonic::from_nanos(5_000_000_000);
+
+    /// A user who left with something to pay, the more the higher `n`.
+    fn left(users: &mut Users, n: usize) -> UserId {
+        let user = UserId::long_term(&format!("user-{n}"));
+        let usage = Arc::new(Usage::of(user.clone()));
+        users.remember(&usage);
+        assert!(usage.meter.allow(NOW, 1 + n, Some(8_000_000)));
+        users.leave(&usage);
+        user
+    }
+
+    #[test]
+    fn who_has_the_least_to_pay_is_forgotten_first() {
+        let mut users = Users::default();
+        let [least, more] = [0, 1].map(|n| left(&mut users, n));
+        for n in 2..=MOST_IN_DEBT {
+            left(&mut users, n);
+        }
+        assert_eq!(users.by_name.len(), MOST_IN_DEBT);
+        assert!(users.get(&least).is_none());
+        assert!(users.get(&more).is_some());
+    }
+
+    #[test]
+    fn who_has_paid_is_forgotten() {
+        let mut users = Users::default();
+        let user = left(&mut users, 999);
+        users.forget_paid(NOW);
+        assert!(users.get(&user).is_some());
+        users.forget_paid(NOW.after(std::time::Duration::from_millis(1)));
+        assert_eq!((users.by_name.len(), users.in_debt.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_comes_back_owes_what_it_owed_and_is_not_forgotten() {
+        let mut users = Users::default();
+        let user = left(&mut users, 999);
+        let usage = users.get(&user).unwrap();
+        users.remember(&usage);
+        users.forget_paid(NOW.after(std::time::Duration::from_secs(9)));
+        assert_eq!((users.with_allocations(), users.by_name.len()), (1, 1));
+        assert_eq!(usage.meter.paid_at(), NOW.after(std::time::Duration::from_millis(1)));
+    }
+}
