@@ -16,6 +16,7 @@ mod configuration_errors;
 mod configuration_precedence;
 mod drain;
 mod fair_rounds;
+mod fair_streams;
 mod few_sources_many_connections;
 mod garbage_after_allocate;
 mod hairpin;

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
 use crate::support::{
-    Client, NodePlan, Packet, TlsClient, connect, identity, is_closed, peer, receive, wait_until,
+    Client, NodePlan, Packet, StreamWire, TlsClient, Wire, connect, identity, is_closed, peer, receive,
+    tls_session, wait_until, write,
 };
 use edgerelay::tls::{CertificateError, Certificates};
-use rustls::NamedGroup;
+use rustls::{NamedGroup, StreamOwned};
 
 #[test]
 fn channel_data_goes_to_the_peer_and_back() {
@@ -107,4 +109,46 @@ fn an_ended_connection_ends_its_allocation() {
     wait_until("there is an allocation", || node.workers.allocations() == 1);
     drop(client);
     wait_until("the allocation is gone", || node.workers.allocations() == 0);
+}
+
+#[test]
+fn a_handshake_in_single_bytes_is_taken_and_so_is_a_packet_behind_it() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let mut session = tls_session(&certificate, &[]);
+    let mut stream = connect(node.address());
+    let mut hello = Vec::new();
+    session.write_tls(&mut hello).unwrap();
+    for byte in hello {
+        stream.write_all(&[byte]).unwrap();
+    }
+    // Leaves with the end of the handshake.
+    session.writer().write_all(&binding()).unwrap();
+    while session.is_handshaking() {
+        session.complete_io(&mut stream).unwrap();
+    }
+    let mut client = Client::over(StreamWire::new(StreamOwned::new(session, stream)));
+    assert_eq!(stun::Kind::of(&client.wire.receive()), stun::Kind::Stun);
+    assert_eq!(client.binding().code(), 0);
+}
+
+#[test]
+fn a_client_that_leaves_during_the_handshake_leaves_nothing_behind() {
+    let (certificate, key) = identity();
+    let node = NodePlan::tls(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap()).start();
+    let mut hello = Vec::new();
+    tls_session(&certificate, &[]).write_tls(&mut hello).unwrap();
+    for _ in 0..50 {
+        let mut stream = connect(node.address());
+        stream.write_all(&hello).unwrap();
+        // Closed without lingering: the relay is told at once, whatever it does just then.
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    wait_until("all were accepted", || node.count(|stats| stats.connections_accepted) == 50);
+    wait_until("all are gone", || node.count(|stats| stats.connections_open) == 0);
+    assert_eq!(TlsClient::tls(node.address(), &certificate, &[]).unwrap().binding().code(), 0);
+}
+
+fn binding() -> Vec<u8> {
+    write(stun::Class::Request, stun::Method::BINDING, stun::TransactionId::new([5; 12]), |_| Ok(()))
 }

@@ -1,5 +1,7 @@
 //! What waits for a client that does not read at once.
 
+use super::Kind;
+
 /// Bytes in order, with the memory given back once they have left.
 #[derive(Default)]
 pub(super) struct Outgoing {
@@ -7,6 +9,8 @@ pub(super) struct Outgoing {
     start: usize,
     /// Bytes that TLS has taken and not yet written.
     in_tls: usize,
+    /// Bytes of answers since nothing waited.
+    answers: usize,
 }
 
 /// All memory of a worker for what waits: buffers that no connection needs just now, and how much the
@@ -21,7 +25,7 @@ pub(super) struct Buffers {
 /// Buffers kept at most, and the largest that is kept.
 const KEPT: usize = 64;
 const KEPT_SIZE: usize = 64 * 1024;
-/// What every connection may have, however much the others hold: room for an answer or two.
+/// What every connection may have, however much the others hold: so much data, and so much in answers.
 pub(in crate::worker) const LEAST: usize = 4096;
 
 impl Buffers {
@@ -67,12 +71,16 @@ impl Outgoing {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// Adds `packet` unless more would wait then than this connection may have.
-    pub(super) fn push(&mut self, packet: &[u8], buffers: &mut Buffers) -> bool {
-        let waiting = self.bytes.len() - self.start + self.in_tls;
-        if !buffers.allow(waiting + packet.len()) {
+    /// Adds `packet` unless more would wait then than this connection may have. A few answers fit all
+    /// the same: whose data has filled it keeps its allocation.
+    pub(super) fn push(&mut self, packet: &[u8], kind: Kind, buffers: &mut Buffers) -> bool {
+        let waiting = self.bytes.len() - self.start + self.in_tls + packet.len();
+        let answers = if kind == Kind::Control { self.answers + packet.len() } else { self.answers };
+        let fits = buffers.allow(waiting) || kind == Kind::Control && answers <= LEAST;
+        if !fits {
             return false;
         }
+        self.answers = answers;
         buffers.used -= self.bytes.capacity();
         if self.bytes.capacity() == 0 {
             self.bytes = buffers.take();
@@ -91,7 +99,7 @@ impl Outgoing {
     pub(super) fn advance(&mut self, count: usize, buffers: &mut Buffers) {
         self.start = (self.start + count).min(self.bytes.len());
         if self.is_empty() {
-            self.start = 0;
+            (self.start, self.answers) = (0, 0);
             buffers.used -= self.bytes.capacity();
             buffers.give(std::mem::take(&mut self.bytes));
         }
@@ -117,11 +125,11 @@ mod tests {
     #[test]
     fn bytes_leave_in_order_and_never_exceed_the_limit() {
         let (mut outgoing, mut buffers) = (Outgoing::default(), Buffers::new(8, 1000));
-        assert!(outgoing.push(b"abcd", &mut buffers));
-        assert!(outgoing.push(b"efgh", &mut buffers));
-        assert!(!outgoing.push(b"i", &mut buffers));
+        assert!(outgoing.push(b"abcd", Kind::Data, &mut buffers));
+        assert!(outgoing.push(b"efgh", Kind::Data, &mut buffers));
+        assert!(!outgoing.push(b"i", Kind::Data, &mut buffers));
         outgoing.advance(5, &mut buffers);
-        assert!(outgoing.push(b"ijkl", &mut buffers));
+        assert!(outgoing.push(b"ijkl", Kind::Data, &mut buffers));
         assert_eq!(outgoing.bytes(), b"fghijkl");
         outgoing.advance(7, &mut buffers);
         assert!(outgoing.is_empty());
@@ -131,12 +139,12 @@ mod tests {
     #[test]
     fn what_tls_has_counts_until_it_is_written() {
         let (mut outgoing, mut buffers) = (Outgoing::default(), Buffers::new(8, 1000));
-        assert!(outgoing.push(b"abcdefgh", &mut buffers));
+        assert!(outgoing.push(b"abcdefgh", Kind::Data, &mut buffers));
         outgoing.set_in_tls(8, &mut buffers);
         outgoing.advance(8, &mut buffers);
-        assert!(!outgoing.push(b"i", &mut buffers));
+        assert!(!outgoing.push(b"i", Kind::Data, &mut buffers));
         outgoing.set_in_tls(0, &mut buffers);
-        assert!(outgoing.push(b"i", &mut buffers));
+        assert!(outgoing.push(b"i", Kind::Data, &mut buffers));
         outgoing.set_in_tls(3, &mut buffers);
         outgoing.release(&mut buffers);
         assert_eq!(buffers.used, 0);
@@ -149,14 +157,17 @@ mod tests {
         let mut slow: Vec<_> = (0..1000).map(|_| Outgoing::default()).collect();
         let packet = [0; 1200];
         for outgoing in &mut slow {
-            while outgoing.push(&packet, &mut buffers) {}
+            while outgoing.push(&packet, Kind::Data, &mut buffers) {}
         }
         let held: usize = slow.iter().map(|outgoing| outgoing.bytes.capacity()).sum();
         assert_eq!(held, buffers.used);
         // A buffer grows by doubling, and each connection has its least.
         assert!(held <= total + 256 * 1024 + slow.len() * 2 * LEAST, "{held}");
         let mut next = Outgoing::default();
-        assert!(next.push(&packet, &mut buffers), "its least");
+        assert!(next.push(&packet, Kind::Data, &mut buffers), "its least");
+        assert!(slow[0].push(&packet, Kind::Control, &mut buffers), "an answer, beside all that data");
+        let answers = std::iter::repeat_with(|| slow[1].push(&packet, Kind::Control, &mut buffers));
+        assert_eq!(answers.take_while(|fits| *fits).count(), LEAST / packet.len());
         for outgoing in &mut slow {
             outgoing.release(&mut buffers);
         }

@@ -22,7 +22,7 @@ mod stream;
 pub use client::{Answer, Client, Packet, Wire, channel_data, write};
 pub use daemon::{ALICE, Daemon, UDP, edgerelay, get, run, text};
 pub use node::{Node, NodePlan, identity, settings, stream_limits};
-pub use stream::{StreamWire, TlsClient, connect, is_closed};
+pub use stream::{StreamWire, TlsClient, connect, is_closed, tls_session};
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;

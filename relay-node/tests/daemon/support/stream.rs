@@ -73,16 +73,7 @@ impl Client<StreamWire<TcpStream>> {
 impl TlsClient {
     /// A TLS client that trusts `certificate` and offers the protocols `alpn`. The handshake is done.
     pub fn tls(relay: SocketAddr, certificate: &str, alpn: &[&str]) -> Result<Self, std::io::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut tls = tls_session(certificate, alpn);
         let mut stream = connect(relay);
         while tls.is_handshaking() {
             tls.complete_io(&mut stream)?;
@@ -94,6 +85,20 @@ impl TlsClient {
     pub fn session(&self) -> &ClientConnection {
         &self.wire.stream.conn
     }
+}
+
+/// A client's TLS that trusts `certificate` and offers the protocols `alpn`, before the handshake.
+pub fn tls_session(certificate: &str, alpn: &[&str]) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("localhost").unwrap();
+    ClientConnection::new(Arc::new(config), name).unwrap()
 }
 
 /// Whether the relay closes a connection; what else it sends is thrown away.
