@@ -1,7 +1,7 @@
 //! TLS handshakes, beside the workers: a signature takes longer than a hundred packets.
 //!
 //! A worker reads and writes a handshake as it does everything else. What came of it goes as a
-//! [`Step`] to a thread that gets the processor last, and comes back through the worker's
+//! [`Step`] to a thread that gets the processor after the workers, and comes back through the worker's
 //! mailbox. Sources take turns, and only so many steps wait: the rest is refused.
 
 use std::io;
@@ -24,8 +24,9 @@ const WAITING: usize = 256;
 const AHEAD: usize = 2;
 /// Workers for each thread.
 const WORKERS_PER_THREAD: usize = 4;
-/// The lowest of all (setpriority(2)).
-const NICE: i32 = 19;
+/// About a tenth of a core that a worker needs all of (setpriority(2)): packets come first, and
+/// handshakes do not end.
+const NICE: i32 = 10;
 
 /// A connection's TLS, with something new to take in.
 pub(in crate::worker) struct Step {
