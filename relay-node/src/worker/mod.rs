@@ -9,6 +9,9 @@
 //! A round takes a bounded number of packets from each side. A socket that has more waits for the next
 //! one in a [`backlog`], so that nobody's flood takes another's turn.
 //!
+//! TLS handshakes are calculated by threads of their own, which get the processor after the workers: a
+//! signature takes as long as hundreds of packets. Everything else about a connection is its worker's.
+//!
 //! On a packet's way there is no lock, no allocation and no log. A UDP client belongs to the worker
 //! that a hash of its address names; a datagram that the kernel gave to another worker is handed to
 //! that one through its mailbox.
