@@ -20,7 +20,10 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Expiring<K, V> {
     entries: Vec<Entry<K, V>>,
     /// Where each key stands in `entries`; only if these are more than a few.
-    #[expect(clippy::box_collection, reason = "an empty map takes 64 bytes of every allocation, three times")]
+    #[expect(
+        clippy::box_collection,
+        reason = "an empty map takes 64 bytes of every allocation, three times"
+    )]
     index: Option<Box<HashMap<K, u32, RandomState>>>,
     oldest: u32,
     newest: u32,
@@ -62,6 +65,10 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
             }
             None => {
                 let at = self.entries.len() as u32;
+                if self.entries.len() == self.entries.capacity() {
+                    // Room for one, not for the four that a Vec begins with: most allocations have one peer.
+                    self.entries.reserve_exact(self.entries.len().max(1));
+                }
                 self.entries.push(Entry { key, value, expires, older: NONE, newer: NONE });
                 self.link_newest(at);
                 self.note(key, at, hasher);

@@ -75,6 +75,24 @@ fn answers_to_strangers_take_no_memory() {
     assert_eq!(counted.count_total, 0);
 }
 
+#[test]
+fn an_allocation_with_a_peer_takes_a_kilobyte() {
+    const COUNT: usize = 1000;
+    let mut relay = Relay::new();
+    let mut clients: Vec<_> =
+        (0..COUNT).map(|n| TestClient::new(&format!("198.51.100.{}:{}", n % 100, 1000 + n))).collect();
+    clients.iter_mut().for_each(|client| client.learn_nonce(&mut relay));
+    let counted = measure(|| {
+        for client in &mut clients {
+            client.allocate(&mut relay);
+            client.bind(&mut relay, 0x4000, peer());
+        }
+        relay.events = Vec::new();
+    });
+    let each = counted.bytes_current / COUNT as i64;
+    assert!((500..1024).contains(&each), "{each} bytes, the test's own books among them");
+}
+
 /// Pairs of an Allocate and the Refresh that ends it, from clients of their own.
 fn cycles(relay: &mut Relay, count: usize) -> Vec<(TestClient, [Vec<u8>; 2])> {
     (0..count)
