@@ -20,8 +20,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a relay. SIGHUP: look at the configuration now. SIGTERM, SIGINT: take no new allocations and end
-    /// with the last one, or at once when told again. SIGUSR1: take that back.
+    /// Run a relay.
+    #[command(after_help = SIGNALS)]
     Serve(ConfigArgs),
     /// Run a relay on this machine alone, to try things out: nothing to configure.
     Dev(DevArgs),
@@ -32,6 +32,12 @@ pub enum Command {
     /// Print iceServers JSON with a time-limited credential. Needs the relay's secret and its URLs.
     Credential(CredentialArgs),
 }
+
+const SIGNALS: &str = "\
+Signals:
+  SIGTERM, SIGINT  Drain: take no new allocations, end with the last one; again: end at once
+  SIGUSR1          Take the drain back and stay
+  SIGHUP           Look at the configuration and its files now";
 
 /// Where the configuration comes from. What is given here wins over the environment
 /// (EDGERELAY_REALM, EDGERELAY_RELAY__PORTS, ...), and that over the file.

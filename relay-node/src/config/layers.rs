@@ -101,23 +101,21 @@ impl Layers {
         Document::deserialize(deserializer).map_err(|error: toml::de::Error| {
             let path = track.path().to_string();
             let origin = self.origin_of(&path).map_or_else(String::new, |name| format!(" (from {name})"));
-            let is_unknown = error.message().starts_with("unknown field");
+            // Of a listener or a relay address, the message lists all that there is.
+            let is_name = error.message().starts_with("unknown field") && !path.contains('[');
             let as_variable = self.origin_of(&path).is_some_and(|name| name.starts_with(PREFIX));
-            let nearest = is_unknown.then(|| nearest(&path, as_variable)).flatten();
-            let nearest = nearest.map_or_else(String::new, |name| format!("The nearest setting is {name}. "));
-            // The message quotes the value.
-            let fault = if is_secret(&path) {
-                "this has the wrong type, or is no setting".to_owned()
-            } else {
-                error.message().trim_end().replace('\n', ", ")
+            let nearest = is_name.then(|| nearest(&path, as_variable)).flatten();
+            let (fault, nearest) = match nearest {
+                Some(name) => ("there is no such setting".to_owned(), format!("The nearest one is {name}. ")),
+                // The message quotes the value.
+                None if is_secret(&path) => {
+                    ("this has the wrong type, or is no setting".to_owned(), String::new())
+                }
+                None => (error.message().trim_end().replace('\n', ", "), String::new()),
             };
-            Problem {
-                field: format!("{path}{origin}"),
-                value: None,
-                fault,
-                fix: format!("{nearest}See edgerelay.example.toml for the settings and how they are written"),
-            }
-            .into()
+            let fix =
+                format!("{nearest}See edgerelay.example.toml for the settings and how they are written");
+            Problem { field: format!("{path}{origin}"), value: None, fault, fix }.into()
         })
     }
 

@@ -64,9 +64,9 @@ impl Problems {
 
     /// Warns of a file of secrets that every user of the machine can read.
     pub(super) fn warn_of_exposed(&mut self, field: &str, path: &Path) {
-        let path = path.display();
+        let path = path.display().to_string();
         self.warn(format!(
-            "{field} = \"{path}\": every user of this machine can read the secrets in it. Run `chmod o-r {path}`"
+            "{field} = {path:?}: every user of this machine can read the secrets in it. Run `chmod o-r {path:?}`"
         ));
     }
 

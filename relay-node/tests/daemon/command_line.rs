@@ -45,6 +45,9 @@ fn help_names_every_command_and_the_common_flags() {
         "--log-format",
         "--drain-deadline",
         "--set",
+        "SIGTERM",
+        "SIGUSR1",
+        "SIGHUP",
     ] {
         assert!(text(&help.stdout).contains(flag), "{flag}");
     }
@@ -164,7 +167,7 @@ fn secrets_that_every_user_can_read_are_told() {
         let output =
             run(&["check", "--relay-address=127.0.0.1", "--config", config, "--secret-file", secret]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        files.map(|file| text(&output.stdout).contains(&format!("Run `chmod o-r {}`", file.display())))
+        files.map(|file| text(&output.stdout).contains(&format!("Run `chmod o-r {file:?}`")))
     };
     assert_eq!(told(0o644), [true, true]);
     assert_eq!(told(0o640), [false, false]);

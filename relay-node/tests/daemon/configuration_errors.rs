@@ -267,7 +267,9 @@ fn unknown_setting() {
     let found = problems(&[("relay.prots", "1-2")]);
     assert_eq!(found.len(), 1);
     assert!(found[0].field.starts_with("relay.prots"), "{}", found[0]);
-    assert!(found[0].fault.contains("ports"), "the known ones are named: {}", found[0]);
+    assert!(found[0].fix.contains("relay.ports"), "the nearest one is named: {}", found[0]);
+    let found = problems(&[("listeners", "[{transport = 'udp', adress = '127.0.0.1:0'}]")]);
+    assert!(found[0].fault.contains("`address`"), "the known ones are named: {}", found[0]);
 }
 
 #[test]

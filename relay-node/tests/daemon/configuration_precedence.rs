@@ -98,7 +98,7 @@ fn mistyped_settings_are_told_with_the_nearest() {
         layers.environment([(name.to_owned(), value.to_owned())].into_iter());
         let told = Config::check(&layers, &host()).unwrap_err().to_string();
         assert!(told.contains(&format!("(from {name})")), "{told}");
-        assert!(told.contains(&format!("The nearest setting is {nearest}.")), "{told}");
+        assert!(told.contains(&format!("there is no such setting. The nearest one is {nearest}.")), "{told}");
     }
 }
 

@@ -15,6 +15,17 @@ fn refuses_new_allocations() {
 }
 
 #[test]
+fn takes_new_allocations_again_when_told() {
+    let (mut relay, _, _) = allocated();
+    relay.turn.drain();
+    let mut bob = TestClient::new("198.51.100.8:4000").named("bob", "builder");
+    assert_eq!(bob.try_allocate(&mut relay).code(), 508);
+    relay.turn.resume();
+    assert_eq!(bob.try_allocate(&mut relay).code(), 0);
+    assert_eq!(relay.turn.allocations(), 2);
+}
+
+#[test]
 fn serves_the_old_ones_as_ever() {
     let (mut relay, mut alice, relayed) = allocated();
     relay.turn.drain();
