@@ -1,10 +1,7 @@
 //! Agents of aioice, an ICE library in Python, in a virtual environment of their own.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::Duration;
 
 use testbed::Process;
@@ -13,7 +10,6 @@ use crate::credential::Credential;
 use crate::network::Party;
 use crate::transport::Transport;
 
-const VERSION: &str = "aioice==0.13.0";
 const SCRIPT: &str = include_str!("../clients/aioice_agent.py");
 const DEADLINE: Duration = Duration::from_secs(40);
 /// How many messages an agent sends and gets back before it says so.
@@ -37,7 +33,9 @@ impl Agent {
         authority: &Path,
     ) -> Self {
         let role = if controlling { "controlling" } else { "controlled" };
-        let mut command = from.namespace.command(&environment().to_string_lossy());
+        let python = std::env::var("AIOICE_PYTHON");
+        let python = python.expect("`e2e/test clients` installs aioice and sets AIOICE_PYTHON");
+        let mut command = from.namespace.command(&python);
         command.args([
             "-c",
             SCRIPT,
@@ -74,25 +72,4 @@ impl Agent {
         let (status, output) = self.process.finish(DEADLINE);
         assert!(status.success(), "aioice: {output}");
     }
-}
-
-/// The interpreter of the environment that has aioice, made at the first call of a machine.
-fn environment() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("edgerelay-e2e-{}", VERSION.replace("==", "-")));
-        let python = folder.join("bin/python");
-        let ready = folder.join("ready");
-        if !ready.exists() {
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", VERSION]));
-            fs::write(&ready, VERSION).expect("the environment is writable");
-        }
-        python
-    })
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }

@@ -79,24 +79,10 @@ pub fn echo_peer(party: &Party, address: IpAddr) -> (Process, SocketAddr) {
 }
 
 impl Uclient {
-    /// Runs the client to its end.
-    ///
-    /// Bookworm's client draws two channel numbers from 0x4000-0x7FFF, while RFC 8656 section 12 ends
-    /// at 0x4FFF: one run in sixteen asks for two that a relay may grant. The others end at the relay's 400, and
-    /// are run again.
+    /// Runs the client to its end, with channel numbers that RFC 8656 allows (`clients/coturn/channels.c`).
     pub fn run(&self, from: &Party, server: SocketAddr, peer: SocketAddr) -> Tally {
-        const RUNS: usize = 400;
-        for _ in 0..RUNS {
-            let output = self.run_once(from, server, peer);
-            if self.method == Method::Channels && output.contains("channel bind: error 400") {
-                continue;
-            }
-            return Tally::read(&output).unwrap_or_else(|| panic!("the client counted nothing:\n{output}"));
-        }
-        panic!("in {RUNS} runs the client never asked for two channels that RFC 8656 allows");
-    }
-
-    fn run_once(&self, from: &Party, server: SocketAddr, peer: SocketAddr) -> String {
+        let channels = std::env::var("COTURN_CHANNELS");
+        let channels = channels.expect("`e2e/test clients` builds it and sets COTURN_CHANNELS");
         let mut command = from.namespace.command("turnutils_uclient");
         command.args(["-c", "-l", "160", "-z", "2"]);
         command.args(["-n", &self.messages.to_string(), "-m", &self.sessions.to_string()]);
@@ -118,9 +104,9 @@ impl Uclient {
                 command.args(["-u", user, "-W", secret]);
             }
         }
-        command.args(self.extra).arg(server.ip().to_string());
+        command.args(self.extra).arg(server.ip().to_string()).env("LD_PRELOAD", channels);
         let (_, output) = Process::start("turnutils_uclient", command).finish(DEADLINE);
-        output
+        Tally::read(&output).unwrap_or_else(|| panic!("the client counted nothing:\n{output}"))
     }
 }
 

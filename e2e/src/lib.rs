@@ -9,6 +9,7 @@
 
 pub mod aioice;
 pub mod browser;
+pub mod call;
 pub mod certificate;
 pub mod client;
 pub mod connection;
@@ -23,5 +24,6 @@ pub mod signalling;
 pub mod spoof;
 pub mod steady;
 pub mod transport;
+pub mod wire;
 
 pub use network::{Network, Party};

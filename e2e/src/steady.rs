@@ -1,13 +1,23 @@
 //! What an attack must leave as it was.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use testbed::eventually_true;
 
+use crate::call::{Call, Quality};
 use crate::client::Client;
 use crate::network::Network;
 use crate::peer::Peer;
 use crate::relay::Relay;
+use crate::request;
+use crate::transport::Transport;
+
+/// How long a Binding, or an Allocate with its challenge, may take beside an attack.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A relay's memory, allocations and connections before an attack.
 #[derive(Debug)]
@@ -39,6 +49,58 @@ impl<'r> Steady<'r> {
         assert!(grown <= bound, "resident memory grew by {grown} bytes, from {}", self.resident);
     }
 
+    /// Runs `attack`, and beside it a call over UDP, newcomers over `transport` one after the other, and a
+    /// look at the relay's memory again and again.
+    pub fn during(&self, transport: Transport, attack: impl FnOnce() + Send) -> Impact {
+        let call = Call::begin(self.network, self.relay);
+        let over = AtomicBool::new(false);
+        let over = &over;
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let _over = Over(over);
+                attack();
+            });
+            let memory = scope.spawn(|| self.most_memory(over));
+            let newcomers = scope.spawn(|| self.newcomers(transport, over));
+            let call = call.talk(over);
+            let (newcomers, slowest_binding, slowest_allocate) =
+                newcomers.join().expect("newcomers are served");
+            let grown = memory.join().expect("the relay runs").saturating_sub(self.resident);
+            Impact { call, newcomers, slowest_binding, slowest_allocate, grown }
+        })
+    }
+
+    fn most_memory(&self, over: &AtomicBool) -> u64 {
+        let mut most = 0;
+        while !over.load(Ordering::Relaxed) {
+            most = most.max(self.relay.resident_bytes());
+            thread::sleep(LOOK);
+        }
+        most
+    }
+
+    /// How many came, and the longest that a Binding and an Allocate took.
+    fn newcomers(&self, transport: Transport, over: &AtomicBool) -> (u32, Duration, Duration) {
+        let (mut count, mut binding, mut allocate) = (0, Duration::ZERO, Duration::ZERO);
+        while !over.load(Ordering::Relaxed) {
+            let credential = self.relay.credential("newcomer");
+            let begun = Instant::now();
+            let mut client = match transport {
+                Transport::Udp => Client::udp(&self.network.alice, self.relay.plain(), credential),
+                Transport::Tcp => Client::tcp(&self.network.alice, self.relay.plain(), credential),
+                Transport::Tls => panic!("the tests' own client does not speak TLS"),
+            };
+            client.ask(&request::binding());
+            binding = binding.max(begun.elapsed());
+            let begun = Instant::now();
+            client.allocate().expect("a newcomer gets an allocation");
+            allocate = allocate.max(begun.elapsed());
+            client.refresh(0).expect("a client may end its allocation");
+            count += 1;
+        }
+        (count, binding, allocate)
+    }
+
     /// Asserts that resident memory has grown by no more than `bound` bytes, that there are as many
     /// allocations as before and, in time, as many connections, and that a good client is served.
     pub fn holds(&self, bound: u64) {
@@ -48,6 +110,45 @@ impl<'r> Steady<'r> {
             self.relay.connections() == self.connections
         });
         good_client_works(self.network, self.relay);
+    }
+}
+
+/// What others than the attacker saw of an attack.
+#[derive(Debug)]
+pub struct Impact {
+    call: Quality,
+    newcomers: u32,
+    slowest_binding: Duration,
+    slowest_allocate: Duration,
+    grown: u64,
+}
+
+impl Impact {
+    /// Asserts that there is none: a call that was going on has lost nothing, who came while it lasted was
+    /// served within a second, and memory never grew by more than `bound` bytes.
+    pub fn is_none(&self, bound: u64) {
+        println!(
+            "beside the attack: {}; {} newcomers, the slowest Binding {:?}, the slowest Allocate {:?}; memory grew by {} KB",
+            self.call,
+            self.newcomers,
+            self.slowest_binding,
+            self.slowest_allocate,
+            self.grown / 1000,
+        );
+        assert_eq!(self.call.lost, 0, "packets of a call were lost");
+        assert!(self.newcomers > 0, "nobody came while the attack lasted");
+        assert!(self.slowest_binding < AT_ONCE, "a Binding took {:?}", self.slowest_binding);
+        assert!(self.slowest_allocate < AT_ONCE, "an Allocate took {:?}", self.slowest_allocate);
+        assert!(self.grown <= bound, "resident memory grew by {} bytes during the attack", self.grown);
+    }
+}
+
+/// Says that the attack is over, also when it ends by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

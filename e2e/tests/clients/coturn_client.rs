@@ -70,12 +70,11 @@ fn nothing_is_lost(transport: Transport, family: Family) {
 
 fn client(relay: &Relay<'_>, transport: Transport, method: Method) -> Uclient {
     let secret = Login::SharedSecret { user: "alice".to_owned(), secret: SECRET.to_owned() };
-    let (login, sessions) = match method {
-        // More sessions would hardly ever draw only channels that may be granted.
-        Method::Channels => (secret, 1),
-        Method::Indications => (Login::LongTerm(relay.long_term()), 4),
+    let login = match method {
+        Method::Channels => secret,
+        Method::Indications => Login::LongTerm(relay.long_term()),
     };
-    Uclient { transport, method, login, sessions, messages: MESSAGES, extra: &[] }
+    Uclient { transport, method, login, sessions: 4, messages: MESSAGES, extra: &[] }
 }
 
 fn all_of(client: &Uclient) -> Tally {

@@ -1,7 +1,8 @@
 //! Peers that no client may reach through a relay, in every form of writing their addresses:
-//! CreatePermission and ChannelBind are refused, Send goes nowhere, nothing arrives there.
+//! CreatePermission and ChannelBind are refused, Send is dropped and counted, and nothing leaves the relay.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use edgerelay_e2e::Network;
 use edgerelay_e2e::client::Client;
@@ -9,13 +10,17 @@ use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::request;
 use edgerelay_e2e::steady::Steady;
+use edgerelay_e2e::wire::Wire;
 use stun::Method;
 use stun::attribute::XorPeerAddress;
-use testbed::Namespace;
+use testbed::eventually_true;
 
 const BOUND: u64 = 2 << 20;
-/// Where the listeners wait that must hear nothing.
+/// The port of what must not be reached.
 const PORT: u16 = 7777;
+/// A channel that is bound to a good peer.
+const CHANNEL: u16 = 0x4FFF;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const REFUSED: [&str; 42] = [
     // IPv4: unspecified, loopback, private, shared, link-local, metadata, protocol assignments,
@@ -78,22 +83,32 @@ fn are_refused_in_every_form() {
     network.route("10.0.0.1/32", &network.peer);
     let relay = Relay::start(&network);
     let steady = Steady::before(&network, &relay);
-    let inside = ["127.0.0.1", "::1"].map(|ip| listener(&network.relay.namespace, ip));
-    let private = listener(&network.peer.namespace, "10.0.0.1");
-
+    let good = Peer::new(&network.peer.namespace, network.peer.v4.into());
     let mut client = Client::udp(&network.alice, relay.plain(), relay.credential("mallory"));
-    client.allocate_both().expect("both families are served");
-    for (number, address) in REFUSED.into_iter().enumerate() {
+    let relayed = client.allocate_both().expect("both families are served")[0];
+    client.bind(CHANNEL, good.address()).expect("the peer's address is public");
+    let wire = Wire::tap(&network.relay);
+
+    for (number, address) in (1_u16..).zip(REFUSED) {
         let peer = SocketAddr::new(address.parse::<IpAddr>().expect("an address"), PORT);
         assert_eq!(client.permit(peer), Err(403), "CreatePermission for {address}");
-        let channel = 0x4000 + u16::try_from(number).expect("few addresses");
-        assert_eq!(client.bind(channel, peer), Err(403), "ChannelBind for {address}");
+        let unbound = 0x4000 + number;
+        assert_eq!(client.bind(unbound, peer), Err(403), "ChannelBind for {address}");
+        assert_eq!(client.bind(CHANNEL, peer), Err(400), "the channel is another peer's: {address}");
         client.send_to(peer, b"let me in");
-        client.send(&[&channel.to_be_bytes()[..], &[0, 4], b"here"].concat());
-    }
-    assert_eq!(client.aside(), Vec::<Vec<u8>>::new(), "indications and channel data draw no answer");
-    for listener in inside.iter().chain([&private]) {
-        assert!(listener.heard_nothing(), "{} was reached through the relay", listener.address());
+        client.send(&channel_data(unbound, b"here"));
+        client.send(&channel_data(CHANNEL, b"the good peer"));
+        assert_eq!(client.aside(), Vec::<Vec<u8>>::new(), "indications and channel data draw no answer");
+
+        assert_eq!(good.receive(), Some((relayed, b"the good peer".to_vec())), "after {address}");
+        let seen = wire.datagrams();
+        assert!(seen.iter().any(|datagram| datagram.to == good.address()), "the tap sees what leaves");
+        let stray = seen.iter().find(|datagram| datagram.to.port() == PORT);
+        assert_eq!(stray, None, "something left for {address}");
+        let counted = || ["no_permission", "no_channel"].map(|reason| dropped(&relay, reason));
+        eventually_true(PATIENCE, &format!("the drops for {address} to be counted"), || {
+            counted() == [number; 2].map(u64::from)
+        });
     }
     client.refresh(0).expect("the allocation is as it was");
     steady.holds(BOUND);
@@ -126,6 +141,7 @@ fn the_relays_own_address_leads_to_relayed_addresses_only() {
     let relay = Relay::start(&network);
     let own = SocketAddr::new(network.relay.v4.into(), PORT);
     let service = Peer::at(&network.relay.namespace, own);
+    let wire = Wire::tap(&network.relay);
     let steady = Steady::before(&network, &relay);
 
     let mut client = Client::udp(&network.alice, relay.plain(), relay.credential("mallory"));
@@ -134,15 +150,21 @@ fn the_relays_own_address_leads_to_relayed_addresses_only() {
     let _ = client.permit(own);
     let _ = client.bind(0x4001, own);
     client.send_to(own, b"let me in");
-    client.send(&[&[0x40, 0x01, 0, 4][..], b"here"].concat());
+    client.send(&channel_data(0x4001, b"here"));
     let back_in = request::binding();
     client.send_to(relay.plain(), &back_in);
     assert_eq!(client.aside(), Vec::<Vec<u8>>::new(), "the relay's own listener answers nobody inside");
     assert!(service.heard_nothing(), "a service of the node was reached through the relay");
+    let stray = wire.datagrams().into_iter().find(|datagram| datagram.to == own);
+    assert_eq!(stray, None, "something left for a service of the node");
     client.refresh(0).expect("the allocation is as it was");
     steady.holds(BOUND);
 }
 
-fn listener(namespace: &Namespace, ip: &str) -> Peer {
-    Peer::at(namespace, SocketAddr::new(ip.parse().expect("an address"), PORT))
+fn channel_data(channel: u16, data: &[u8]) -> Vec<u8> {
+    [&channel.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat()
+}
+
+fn dropped(relay: &Relay<'_>, reason: &str) -> u64 {
+    relay.metric("turn_dropped_packets_total", &[&format!("reason=\"{reason}\"")]) as u64
 }

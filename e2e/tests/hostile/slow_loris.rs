@@ -1,5 +1,6 @@
-//! Connections that send a byte now and then, so as to be never done: closed at the deadline for a first
-//! message, over TCP and over TLS, while others are served.
+//! Connections that send a byte now and then, so as to be never done: each is closed at the deadline for a
+//! first message and counted as late, over TCP and over TLS, while others are served. Without that deadline they
+//! would stay: each goes on sending, so that no deadline for silence is met.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,12 @@ use testbed::eventually_true;
 const BOUND: u64 = 2 << 20;
 const CONNECTIONS: usize = 50;
 const DEADLINE: Duration = Duration::from_secs(20);
-const SETTINGS: [(&str, &str); 1] = [("limits.streams.handshake_deadline", "\"2s\"")];
+/// The other deadlines are far away, so that it is this one.
+const SETTINGS: [(&str, &str); 3] = [
+    ("limits.streams.handshake_deadline", "\"2s\""),
+    ("limits.streams.frame_deadline", "\"10m\""),
+    ("limits.streams.idle_deadline", "\"10m\""),
+];
 
 #[test]
 fn over_tcp() {
@@ -54,5 +60,7 @@ fn trickle(transport: Transport, bytes: &[u8]) {
         connections.iter_mut().all(|connection| !connection.is_open())
     });
     assert!(started.elapsed() >= Duration::from_secs(2), "slow is not yet hostile");
+    let late = relay.metric("edgerelay_rejected_connections_total", &["reason=\"late\""]);
+    assert_eq!(late as usize, CONNECTIONS, "it was the deadline that ended them");
     steady.holds(BOUND);
 }
