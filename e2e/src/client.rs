@@ -4,12 +4,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use stun::attribute::{
-    AdditionalAddressFamily, AddressFamily, ChannelNumber, Data, ErrorCode, Lifetime, Nonce, Realm,
-    RequestedTransport, XorPeerAddress, XorRelayedAddress,
-};
-use stun::stream::{Frame, next_frame};
+use stun::attribute::{AddressFamily, ChannelNumber, ErrorCode, Nonce, Realm, XorRelayedAddress};
 use stun::{Class, Message, MessageWriter, Method};
+use turn_client::{Allocate, Frames, Incoming, Request, send_indication};
 
 use crate::credential::Credential;
 use crate::network::Party;
@@ -32,7 +29,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Link {
     Datagrams(UdpSocket),
-    Stream { socket: TcpStream, unread: Vec<u8> },
+    Stream { socket: TcpStream, unread: Frames },
 }
 
 /// The response to a request.
@@ -53,7 +50,7 @@ impl Client {
         let socket = party.namespace.enter(|| TcpStream::connect_timeout(&relay, PATIENCE));
         let socket = socket.unwrap_or_else(|error| panic!("cannot connect to {relay}: {error}"));
         socket.set_nodelay(true).expect("it is a TCP socket");
-        let link = Link::Stream { socket, unread: Vec::new() };
+        let link = Link::Stream { socket, unread: Frames::default() };
         Self { link, credential, challenge: None, aside: Vec::new() }
     }
 
@@ -154,61 +151,49 @@ impl Client {
         self.ask(&request).into_result()
     }
 
+    /// Sends one of the usual requests.
+    fn call_for(&mut self, request: Request) -> Result<Reply, u16> {
+        self.call(request.method(), |writer| request.attributes(writer).expect("there is room"))
+    }
+
     /// Allocates a relayed address of the relay's default family.
     pub fn allocate(&mut self) -> Result<SocketAddr, u16> {
-        let reply = self.call(Method::ALLOCATE, |writer| {
-            writer.attribute(&RequestedTransport::UDP).expect("there is room");
-        })?;
-        Ok(reply.relayed()[0])
+        Ok(self.call_for(Request::Allocate(Allocate::default()))?.relayed()[0])
     }
 
     /// Allocates an IPv4 and an IPv6 relayed address.
     pub fn allocate_both(&mut self) -> Result<Vec<SocketAddr>, u16> {
-        let reply = self.call(Method::ALLOCATE, |writer| {
-            writer.attribute(&RequestedTransport::UDP).expect("there is room");
-            writer.attribute(&AdditionalAddressFamily(AddressFamily::V6)).expect("there is room");
-        })?;
-        Ok(reply.relayed())
+        let additional = Some(AddressFamily::V6);
+        Ok(self.call_for(Request::Allocate(Allocate { additional, ..Allocate::default() }))?.relayed())
     }
 
     /// Refreshes the allocation.
     pub fn refresh(&mut self, seconds: u32) -> Result<(), u16> {
-        self.call(Method::REFRESH, |writer| drop(writer.attribute(&Lifetime(seconds)))).map(drop)
+        self.call_for(Request::Refresh { lifetime: seconds }).map(drop)
     }
 
     /// Asks for a permission.
     pub fn permit(&mut self, peer: SocketAddr) -> Result<(), u16> {
-        self.call(Method::CREATE_PERMISSION, |writer| drop(writer.attribute(&XorPeerAddress(peer)))).map(drop)
+        self.call_for(Request::CreatePermission { peers: vec![peer] }).map(drop)
     }
 
     /// Binds a channel.
     pub fn bind(&mut self, channel: u16, peer: SocketAddr) -> Result<(), u16> {
         let channel = ChannelNumber::new(channel).expect("RFC 8656 section 12 allows it");
-        let reply = self.call(Method::CHANNEL_BIND, |writer| {
-            writer.attribute(&channel).expect("there is room");
-            writer.attribute(&XorPeerAddress(peer)).expect("there is room");
-        });
-        reply.map(drop)
+        self.call_for(Request::ChannelBind { channel, peer }).map(drop)
     }
 
     /// Sends data to a peer in a Send indication.
     pub fn send_to(&mut self, peer: SocketAddr, data: &[u8]) {
-        let indication = request::message(Class::Indication, Method::SEND, |writer| {
-            writer.attribute(&XorPeerAddress(peer)).expect("there is room");
-            writer.attribute(&Data(data)).expect("there is room");
-        });
-        self.send(&indication);
+        self.send(&send_indication(request::next_id(), peer, data, false).expect("there is room"));
     }
 
     /// Waits for the next Data indication: the peer and what it sent.
     pub fn data(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
         loop {
             let packet = self.receive(PATIENCE)?;
-            let Ok(message) = Message::parse(&packet) else { continue };
-            if message.method() == Method::DATA {
-                let peer = message.get::<XorPeerAddress>().ok().flatten().expect("Data names the peer");
-                let data = message.get::<Data<'_>>().ok().flatten().expect("Data has data");
-                return Some((peer.0, data.0.to_vec()));
+            if let Some(Incoming::Data { peer, payload }) = Incoming::read(&packet) {
+                return Some((peer, payload.to_vec()));
             }
         }
     }
@@ -217,7 +202,8 @@ impl Client {
         let message = reply.message();
         let realm = message.get::<Realm<'_>>().ok().flatten().expect("a challenge has a realm").0.to_vec();
         let nonce = message.get::<Nonce<'_>>().ok().flatten().expect("a challenge has a nonce").0.to_vec();
-        self.challenge = Some(Challenge { realm, nonce });
+        // MD5 under a plain name, as clients older than RFC 8489 do.
+        self.challenge = Some(Challenge { realm, nonce, algorithms: None, anonymous: false });
     }
 }
 
@@ -233,16 +219,14 @@ impl Link {
                 Some(packet)
             }
             Self::Stream { socket, unread } => {
-                if let Frame::Complete { len, message } = next_frame(unread) {
-                    let mut packet: Vec<u8> = unread.drain(..len).collect();
-                    packet.truncate(message);
-                    return Some(packet);
+                if let Some(packet) = unread.next_packet().expect("the relay sends packets") {
+                    return Some(packet.to_vec());
                 }
                 let mut bytes = [0; 16_384];
                 socket.set_read_timeout(Some(limit)).expect("the limit is not zero");
                 match socket.read(&mut bytes) {
                     Ok(0) => panic!("the relay closed the connection"),
-                    Ok(length) => unread.extend_from_slice(&bytes[..length]),
+                    Ok(length) => unread.push(&bytes[..length]),
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                     Err(error) => panic!("the connection failed: {error}"),
                 }

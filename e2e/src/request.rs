@@ -2,21 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stun::attribute::{Nonce, Realm, RequestedTransport, Username};
-use stun::{AttributeType, Class, Key, MessageWriter, Method, TransactionId};
+use stun::attribute::RequestedTransport;
+use stun::{AttributeType, Class, MessageWriter, Method, TransactionId};
+pub use turn_client::Challenge;
+use turn_client::Login;
 
 use crate::credential::Credential;
-
-const LARGEST: usize = 65_556;
-
-/// What a 401 told the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
-    /// REALM
-    pub realm: Vec<u8>,
-    /// NONCE
-    pub nonce: Vec<u8>,
-}
 
 /// A transaction id that this process has not used before.
 pub fn next_id() -> TransactionId {
@@ -31,12 +22,11 @@ pub fn next_id() -> TransactionId {
 
 /// A message with the attributes that `fill` writes.
 pub fn message(class: Class, method: Method, fill: impl FnOnce(&mut MessageWriter<'_>)) -> Vec<u8> {
-    let mut buffer = vec![0; LARGEST];
-    let mut writer = MessageWriter::new(&mut buffer, class, method, next_id()).expect("there is room");
-    fill(&mut writer);
-    let length = writer.finish();
-    buffer.truncate(length);
-    buffer
+    let message = turn_client::message(class, method, next_id(), |writer| {
+        fill(writer);
+        Ok(())
+    });
+    message.expect("there is room")
 }
 
 /// A Binding request.
@@ -60,14 +50,11 @@ pub fn signed(
     fill: impl FnOnce(&mut MessageWriter<'_>),
     after: impl FnOnce(&mut MessageWriter<'_>),
 ) -> Vec<u8> {
-    let username = credential.username.as_bytes();
-    let key = Key::long_term_md5(username, &challenge.realm, credential.password.as_bytes());
+    let credential = turn_client::Credential::new(&credential.username, &credential.password);
+    let login = Login::new(credential, challenge.clone()).expect("it asks for MD5");
     message(Class::Request, method, |writer| {
         fill(writer);
-        writer.attribute(&Username(username)).expect("there is room");
-        writer.attribute(&Realm(&challenge.realm)).expect("there is room");
-        writer.attribute(&Nonce(&challenge.nonce)).expect("there is room");
-        writer.integrity_sha1(&key).expect("there is room");
+        login.sign(writer).expect("there is room");
         after(writer);
     })
 }

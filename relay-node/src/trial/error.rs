@@ -1,10 +1,13 @@
 //! Why a trial failed, and what to do about it.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
-use stun::{AttributeError, BufferFull, MessageError};
 use thiserror::Error;
+use turn_client::Failure;
+
+use super::session::PATIENCE;
 
 /// Why one transport does not work.
 #[derive(Debug, Error)]
@@ -29,23 +32,9 @@ pub(super) enum TrialError {
     /// The peer has no socket.
     #[error("a peer cannot be set up on this machine: {0}; name one of its addresses by --peer-address")]
     Peer(io::Error),
-    /// No answer.
-    #[error("no answer to {step} in {seconds} s; check the address, the transport, and firewalls in between")]
-    Silent { step: &'static str, seconds: u64 },
-    /// An answer that is none.
-    #[error("the answer to {step} makes no sense ({fault}); this may be no TURN server")]
-    Nonsense { step: &'static str, fault: String },
-    /// An answer that anybody could have made.
-    #[error(
-        "the answer to {step} does not prove that the relay knows the credential; somebody may be in between"
-    )]
-    Unproven { step: &'static str },
-    /// An error response.
-    #[error("{step} was refused with {code} ({phrase:?}); {}", fix(*.code))]
-    Refused { step: &'static str, code: u16, phrase: String },
-    /// A request that does not fit, since the relay's realm or nonce is too long.
-    #[error("the request does not fit into a packet; the relay's realm or nonce is too long")]
-    TooLong(#[from] BufferFull),
+    /// A request came to nothing.
+    #[error("{}", sentence(.step, .failure))]
+    Failed { step: &'static str, failure: Failure },
     /// Nothing came back.
     #[error(
         "nothing came back from the peer on {peer}; check that the relay can reach that address, or name another one by --peer-address"
@@ -53,18 +42,32 @@ pub(super) enum TrialError {
     AllLost { peer: SocketAddr },
 }
 
-impl TrialError {
-    pub(super) fn message(step: &'static str) -> impl Fn(MessageError) -> Self {
-        move |error| Self::Nonsense { step, fault: error.to_string() }
-    }
+fn reason(error: &Option<io::Error>) -> String {
+    error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
+}
 
-    pub(super) fn attribute(step: &'static str) -> impl Fn(AttributeError) -> Self {
-        move |error| Self::Nonsense { step, fault: error.to_string() }
+fn sentence(step: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::Silent => format!(
+            "no answer to {step} in {} s; check the address, the transport, and firewalls in between",
+            PATIENCE.as_secs()
+        ),
+        Failure::Unproven => format!(
+            "the answer to {step} does not prove that the relay knows the credential; somebody may be in between"
+        ),
+        Failure::Refused { code, reason, .. } => {
+            format!("{step} was refused with {code} ({reason:?}); {}", fix(*code))
+        }
+        Failure::Challenge(fault) => nonsense(step, fault),
+        Failure::Answer(fault) => nonsense(step, fault),
+        Failure::TooLong(_) => {
+            "the request does not fit into a packet; the relay's realm or nonce is too long".to_owned()
+        }
     }
 }
 
-fn reason(error: &Option<io::Error>) -> String {
-    error.as_ref().map_or_else(String::new, |error| format!(": {error}"))
+fn nonsense(step: &str, fault: &dyn Display) -> String {
+    format!("the answer to {step} makes no sense ({fault}); this may be no TURN server")
 }
 
 /// What helps against an error code (RFC 8489 section 14.8, RFC 8656 section 19).

@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 use rustls::{ClientConnection, StreamOwned};
-use stun::stream::{Frame, next_frame};
+use turn_client::Frames;
 
 use super::link::{PATIENCE, is_not_yet, wait};
 
 /// A stream that does not block, and what came of the next message.
 pub(super) struct Framed<S> {
     stream: S,
-    buffer: Vec<u8>,
+    frames: Frames,
 }
 
 /// A stream with a socket below it to wait for.
@@ -36,19 +36,17 @@ impl Waitable for StreamOwned<ClientConnection, TcpStream> {
 
 impl<S: Waitable> Framed<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self { stream, frames: Frames::default() }
     }
 
     pub(super) fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// Sends a whole message, padded to a multiple of four.
+    /// Sends a whole message.
     pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut padded = message.to_vec();
-        padded.resize(message.len().next_multiple_of(4), 0);
-        let mut rest = padded.as_slice();
+        let mut rest = message;
         loop {
             let step =
                 if rest.is_empty() { self.stream.flush().map(|()| 0) } else { self.stream.write(rest) };
@@ -65,19 +63,15 @@ impl<S: Waitable> Framed<S> {
     /// Waits for a message until `deadline` and puts it into `message`; says whether one came.
     pub(super) fn receive(&mut self, message: &mut Vec<u8>, deadline: Instant) -> io::Result<bool> {
         loop {
-            match next_frame(&self.buffer) {
-                Frame::Complete { len, message: length } => {
-                    message.clear();
-                    message.extend(self.buffer.drain(..len).take(length));
-                    return Ok(true);
-                }
-                Frame::Invalid => return Err(io::ErrorKind::InvalidData.into()),
-                Frame::Incomplete => {}
+            if let Some(packet) = self.frames.next_packet().map_err(io::Error::other)? {
+                message.clear();
+                message.extend_from_slice(packet);
+                return Ok(true);
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => self.buffer.extend(chunk.iter().take(length)),
+                Ok(length) => self.frames.push(chunk.get(..length).unwrap_or_default()),
                 Err(error) if !is_not_yet(&error) => return Err(error),
                 Err(_) if Instant::now() >= deadline => return Ok(false),
                 Err(_) => wait(&self.stream.socket(), PollFlags::IN, deadline)?,

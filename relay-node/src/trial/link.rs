@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use turn::Transport;
+use turn_client::Path;
 
 use super::error::TrialError;
 use super::framed::Framed;
@@ -79,12 +80,15 @@ impl Link {
         Ok(address?.ip())
     }
 
-    /// Whether messages can be lost on the way.
-    pub(super) fn is_lossy(&self) -> bool {
-        matches!(self, Self::Udp(_))
+    /// How packets travel on it.
+    pub(super) fn path(&self) -> Path {
+        match self {
+            Self::Udp(_) => Path::Datagrams,
+            Self::Tcp(_) | Self::Tls(_) => Path::Stream,
+        }
     }
 
-    /// Sends a whole message, which a stream wants padded.
+    /// Sends a whole message.
     pub(super) fn send(&mut self, message: &[u8]) -> Result<(), TrialError> {
         match self {
             Self::Udp(socket) => match socket.send(message) {

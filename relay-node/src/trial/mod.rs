@@ -152,7 +152,7 @@ fn one(target: &Target, plan: &Plan, load: &Load, peer: Option<IpAddr>) -> Resul
         None => link.local_address().map_err(TrialError::Peer)?,
     };
     let echo = Echo::start(peer).map_err(TrialError::Peer)?;
-    let mut session = Session::new(link, plan.credential.clone());
+    let mut session = Session::new(link, &plan.credential);
     session.allocate(peer)?;
     session.create_permission(echo.address())?;
     session.bind_channel(echo.address())?;

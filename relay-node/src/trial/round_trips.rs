@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use stun::ChannelData;
+use stun::{CHANNEL_HEADER_LEN, ChannelData};
+use turn_client::channel_data;
 
 use super::error::TrialError;
 use super::link::Link;
@@ -71,7 +72,7 @@ pub(super) fn run(link: &mut Link, load: &Load) -> Result<RoundTrips, TrialError
     let start = Instant::now();
     let mut trips = RoundTrips { sent: 0, nanos, took: Duration::ZERO };
     let mut seen = vec![false; load.packets as usize];
-    let mut packet = packet_of(load.size);
+    let mut packet = channel_data(CHANNEL.get(), &vec![0; load.size], link.path());
     let mut message = Vec::new();
     let interval = Duration::from_secs(1) / load.per_second;
     loop {
@@ -104,24 +105,17 @@ pub(super) fn run(link: &mut Link, load: &Load) -> Result<RoundTrips, TrialError
     }
 }
 
-/// A channel message with `size` bytes of data.
-fn packet_of(size: usize) -> Vec<u8> {
-    let length = u16::try_from(size).unwrap_or(u16::MAX);
-    let header = [CHANNEL.to_be_bytes(), length.to_be_bytes()].concat();
-    header.into_iter().chain(std::iter::repeat_n(0, length.into())).collect()
-}
-
 fn stamp(packet: &mut [u8], number: u32, now: Duration) {
     let nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let stamp = [u64::from(number).to_be_bytes(), nanos.to_be_bytes()].concat();
-    if let Some(place) = packet.get_mut(4..4 + HEADER) {
+    if let Some(place) = packet.get_mut(CHANNEL_HEADER_LEN..CHANNEL_HEADER_LEN + HEADER) {
         place.copy_from_slice(&stamp);
     }
 }
 
 /// The number of a packet that came back, and when it left.
 fn read_stamp(message: &[u8]) -> Option<(usize, Duration)> {
-    let data = ChannelData::parse(message).ok().filter(|data| data.channel.get() == CHANNEL)?;
+    let data = ChannelData::parse(message).ok().filter(|data| data.channel == CHANNEL)?;
     let (number, rest) = data.payload.split_first_chunk()?;
     let nanos = rest.first_chunk()?;
     Some((

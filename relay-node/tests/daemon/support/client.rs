@@ -1,11 +1,9 @@
 use std::net::{SocketAddr, UdpSocket};
 
-use stun::attribute::{
-    ChannelNumber, Data, DontFragment, ErrorCode, Icmp, Lifetime, Nonce, Realm, RequestedAddressFamily,
-    RequestedTransport, Username, XorPeerAddress, XorRelayedAddress,
-};
-use stun::{
-    Attribute, BufferFull, ChannelData, Class, Key, Kind, Message, MessageWriter, Method, TransactionId,
+use stun::attribute::{AddressFamily, ChannelNumber, ErrorCode, Icmp, Nonce, XorRelayedAddress};
+use stun::{Attribute, BufferFull, Class, Message, MessageWriter, Method, TransactionId};
+use turn_client::{
+    Allocate, Challenge, Credential, Incoming, Login, Path, Request, message, send_indication,
 };
 
 use super::datagram_socket;
@@ -117,14 +115,12 @@ impl<W: Wire> Client<W> {
             assert_eq!(challenge.code(), 401);
             self.nonce = challenge.get::<Nonce<'_>>().unwrap().0.to_vec();
         }
-        let key = Key::long_term_md5(USERNAME, REALM, PASSWORD);
+        let (realm, nonce) = (REALM.to_vec(), self.nonce.clone());
+        let challenge = Challenge { realm, nonce, algorithms: None, anonymous: false };
+        let login = Login::new(Credential::new(USERNAME, PASSWORD), challenge).unwrap();
         write(Class::Request, method, self.transaction(), |writer| {
             attributes(writer)?;
-            writer
-                .attribute(&Username(USERNAME))?
-                .attribute(&Realm(REALM))?
-                .attribute(&Nonce(&self.nonce))?;
-            writer.integrity_sha1(&key).map(drop)
+            login.sign(writer)
         })
     }
 
@@ -147,46 +143,39 @@ impl<W: Wire> Client<W> {
     }
 
     pub fn try_allocate(&mut self) -> Answer {
-        self.ask(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop))
+        self.ask_for(Request::Allocate(Allocate::default()))
     }
 
     /// Allocates over IPv6; the relayed address.
     pub fn allocate_v6(&mut self) -> SocketAddr {
-        let answer = self.ask(Method::ALLOCATE, |writer| {
-            let family = RequestedAddressFamily(stun::attribute::AddressFamily::V6);
-            writer.attribute(&RequestedTransport::UDP)?.attribute(&family).map(drop)
-        });
+        let family = Some(AddressFamily::V6);
+        let answer = self.ask_for(Request::Allocate(Allocate { family, ..Allocate::default() }));
         assert_eq!(answer.code(), 0);
         answer.get::<XorRelayedAddress>().unwrap().0
     }
 
     pub fn refresh(&mut self, lifetime: u32) -> u16 {
-        self.ask(Method::REFRESH, |writer| writer.attribute(&Lifetime(lifetime)).map(drop)).code()
+        self.ask_for(Request::Refresh { lifetime }).code()
     }
 
     pub fn permit(&mut self, peer: SocketAddr) {
-        let answer =
-            self.ask(Method::CREATE_PERMISSION, |writer| writer.attribute(&XorPeerAddress(peer)).map(drop));
+        let answer = self.ask_for(Request::CreatePermission { peers: vec![peer] });
         assert_eq!(answer.code(), 0);
     }
 
     pub fn bind(&mut self, number: u16, peer: SocketAddr) {
-        let number = ChannelNumber::new(number).unwrap();
-        let answer = self.ask(Method::CHANNEL_BIND, |writer| {
-            writer.attribute(&number)?.attribute(&XorPeerAddress(peer)).map(drop)
-        });
+        let channel = ChannelNumber::new(number).unwrap();
+        let answer = self.ask_for(Request::ChannelBind { channel, peer });
         assert_eq!(answer.code(), 0);
+    }
+
+    fn ask_for(&mut self, request: Request) -> Answer {
+        self.ask(request.method(), |writer| request.attributes(writer))
     }
 
     /// Sends a Send indication.
     pub fn send(&mut self, peer: SocketAddr, payload: &[u8], dont_fragment: bool) {
-        let packet = write(Class::Indication, Method::SEND, self.transaction(), |writer| {
-            writer.attribute(&XorPeerAddress(peer))?.attribute(&Data(payload))?;
-            if dont_fragment {
-                writer.attribute(&DontFragment)?;
-            }
-            Ok(())
-        });
+        let packet = send_indication(self.transaction(), peer, payload, dont_fragment).unwrap();
         self.wire.send(&packet);
     }
 
@@ -199,32 +188,22 @@ impl<W: Wire> Client<W> {
     /// The next packet that is no answer.
     pub fn receive(&mut self) -> Packet {
         let packet = self.wire.receive();
-        if Kind::of(&packet) == Kind::ChannelData {
-            let data = ChannelData::parse(&packet).unwrap();
-            return Packet::Channel { number: data.channel.get(), payload: data.payload.to_vec() };
-        }
-        let message = Message::parse(&packet).unwrap();
-        assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
-        let XorPeerAddress(peer) = message.get().unwrap().unwrap();
-        match message.get::<Icmp>().unwrap() {
-            Some(Icmp { kind, code, .. }) => Packet::Icmp { peer, kind, code },
-            None => {
-                let Data(payload) = message.get().unwrap().unwrap();
-                Packet::Data { peer, payload: payload.to_vec() }
+        match Incoming::read(&packet) {
+            Some(Incoming::ChannelData(data)) => {
+                Packet::Channel { number: data.channel.get(), payload: data.payload.to_vec() }
             }
+            Some(Incoming::Data { peer, payload }) => Packet::Data { peer, payload: payload.to_vec() },
+            Some(Incoming::Icmp { peer, error: Icmp { kind, code, .. } }) => {
+                Packet::Icmp { peer, kind, code }
+            }
+            other => panic!("neither data nor an error: {other:?}"),
         }
     }
 }
 
 /// ChannelData, padded if it is for a stream.
 pub fn channel_data(number: u16, payload: &[u8], padded: bool) -> Vec<u8> {
-    let mut packet = number.to_be_bytes().to_vec();
-    packet.extend_from_slice(&(payload.len() as u16).to_be_bytes());
-    packet.extend_from_slice(payload);
-    if padded {
-        packet.resize(packet.len().next_multiple_of(4), 0);
-    }
-    packet
+    turn_client::channel_data(number, payload, if padded { Path::Stream } else { Path::Datagrams })
 }
 
 /// A message of these attributes.
@@ -234,10 +213,5 @@ pub fn write(
     id: TransactionId,
     attributes: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), BufferFull>,
 ) -> Vec<u8> {
-    let mut buffer = vec![0; 65_536];
-    let mut writer = MessageWriter::new(&mut buffer, class, method, id).unwrap();
-    attributes(&mut writer).unwrap();
-    let length = writer.finish();
-    buffer.truncate(length);
-    buffer
+    message(class, method, id, attributes).unwrap()
 }

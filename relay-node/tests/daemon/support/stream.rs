@@ -6,14 +6,14 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use stun::stream::{Frame, next_frame};
+use turn_client::Frames;
 
 use super::{Client, PATIENCE, Wire};
 
 /// A stream cut into frames.
 pub struct StreamWire<S> {
     pub stream: S,
-    received: Vec<u8>,
+    received: Frames,
 }
 
 /// A client over TLS.
@@ -21,7 +21,7 @@ pub type TlsClient = Client<StreamWire<StreamOwned<ClientConnection, TcpStream>>
 
 impl<S: Read + Write> StreamWire<S> {
     pub fn new(stream: S) -> Self {
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Frames::default() }
     }
 }
 
@@ -33,20 +33,13 @@ impl<S: Read + Write> Wire for StreamWire<S> {
 
     fn receive(&mut self) -> Vec<u8> {
         loop {
-            match next_frame(&self.received) {
-                Frame::Complete { len, message } => {
-                    let mut frame: Vec<u8> = self.received.drain(..len).collect();
-                    frame.truncate(message);
-                    return frame;
-                }
-                Frame::Incomplete => {
-                    let mut buffer = [0; 16_384];
-                    let count = self.stream.read(&mut buffer).unwrap();
-                    assert!(count > 0, "the relay closed the connection");
-                    self.received.extend_from_slice(&buffer[..count]);
-                }
-                Frame::Invalid => panic!("the relay sent what is no frame"),
+            if let Some(packet) = self.received.next_packet().expect("the relay sends packets") {
+                return packet.to_vec();
             }
+            let mut buffer = [0; 16_384];
+            let count = self.stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "the relay closed the connection");
+            self.received.push(&buffer[..count]);
         }
     }
 

@@ -1,12 +1,14 @@
 use std::net::SocketAddr;
 
 use stun::attribute::{
-    ChannelNumber, Data, ErrorCode, Lifetime, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm,
-    RequestedTransport, Userhash, Username, XorPeerAddress, XorRelayedAddress,
+    ChannelNumber, ErrorCode, Nonce, PasswordAlgorithms, RequestedTransport, XorRelayedAddress,
 };
 use stun::{Attribute, BufferFull, Class, Key, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{Client, ClientAddr, FiveTuple, PathId, ServerAddr, Transport};
+use turn_client::{
+    Allocate, Challenge, Credential, Incoming, Login, Path, Request, message, send_indication,
+};
 
 use super::{Relay, Seen, at};
 
@@ -106,10 +108,17 @@ impl TestClient {
     }
 
     pub fn key(&self) -> Key {
-        match self.scheme {
-            Scheme::Classic => Key::long_term_md5(&self.username, REALM.as_bytes(), &self.password),
-            Scheme::Sha256 => Key::long_term_sha256(&self.username, REALM.as_bytes(), &self.password),
-        }
+        self.login().key().clone()
+    }
+
+    fn login(&self) -> Login {
+        let algorithms = match self.scheme {
+            Scheme::Classic => None,
+            Scheme::Sha256 => Some(PasswordAlgorithms::SHA256_MD5.as_bytes().to_vec()),
+        };
+        let (realm, nonce) = (REALM.as_bytes().to_vec(), self.nonce.clone());
+        let challenge = Challenge { realm, nonce, algorithms, anonymous: self.anonymous };
+        Login::new(Credential::new(&self.username, &self.password), challenge).expect("known algorithms")
     }
 
     /// A transaction of its own.
@@ -146,23 +155,10 @@ impl TestClient {
         method: Method,
         attributes: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), BufferFull>,
     ) -> Vec<u8> {
-        let id = self.transaction();
+        let (id, login) = (self.transaction(), self.login());
         write(Class::Request, method, id, |writer| {
             attributes(writer)?;
-            if self.anonymous {
-                writer.attribute(&Userhash(stun::userhash(&self.username, REALM.as_bytes())))?;
-            } else {
-                writer.attribute(&Username(&self.username))?;
-            }
-            writer.attribute(&Realm(REALM.as_bytes()))?.attribute(&Nonce(&self.nonce))?;
-            match self.scheme {
-                Scheme::Classic => writer.integrity_sha1(&self.key()).map(drop),
-                Scheme::Sha256 => {
-                    writer.attribute(&PasswordAlgorithms::SHA256_MD5)?;
-                    writer.attribute(&PasswordAlgorithm::Sha256)?;
-                    writer.integrity_sha256(&self.key()).map(drop)
-                }
-            }
+            login.sign(writer)
         })
     }
 
@@ -205,29 +201,29 @@ impl TestClient {
     }
 
     pub fn try_allocate(&mut self, relay: &mut Relay) -> Answer {
-        self.ask(relay, Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop))
+        self.ask_for(relay, Request::Allocate(Allocate::default()))
     }
 
     pub fn refresh(&mut self, relay: &mut Relay, lifetime: u32) -> Answer {
-        self.ask(relay, Method::REFRESH, |writer| writer.attribute(&Lifetime(lifetime)).map(drop))
+        self.ask_for(relay, Request::Refresh { lifetime })
     }
 
     pub fn permit(&mut self, relay: &mut Relay, peer: SocketAddr) -> Answer {
-        self.ask(relay, Method::CREATE_PERMISSION, |writer| writer.attribute(&XorPeerAddress(peer)).map(drop))
+        self.ask_for(relay, Request::CreatePermission { peers: vec![peer] })
     }
 
     pub fn bind(&mut self, relay: &mut Relay, number: u16, peer: SocketAddr) -> Answer {
-        let number = ChannelNumber::new(number).expect("a channel number");
-        self.ask(relay, Method::CHANNEL_BIND, |writer| {
-            writer.attribute(&number)?.attribute(&XorPeerAddress(peer)).map(drop)
-        })
+        let channel = ChannelNumber::new(number).expect("a channel number");
+        self.ask_for(relay, Request::ChannelBind { channel, peer })
+    }
+
+    fn ask_for(&mut self, relay: &mut Relay, request: Request) -> Answer {
+        self.ask(relay, request.method(), |writer| request.attributes(writer))
     }
 
     /// A Send indication.
     pub fn send(&mut self, relay: &mut Relay, peer: SocketAddr, payload: &[u8]) -> Vec<Seen> {
-        let packet = write(Class::Indication, Method::SEND, self.transaction(), |writer| {
-            writer.attribute(&XorPeerAddress(peer))?.attribute(&Data(payload)).map(drop)
-        });
+        let packet = send_indication(self.transaction(), peer, payload, false).expect("it fits");
         relay.packet(&self.path, &packet)
     }
 
@@ -239,18 +235,15 @@ impl TestClient {
 
 /// A ChannelData message without padding.
 pub fn channel_data(number: u16, payload: &[u8]) -> Vec<u8> {
-    let mut packet = number.to_be_bytes().to_vec();
-    packet.extend_from_slice(&(payload.len() as u16).to_be_bytes());
-    packet.extend_from_slice(payload);
-    packet
+    turn_client::channel_data(number, payload, Path::Datagrams)
 }
 
 /// The peer and the payload of a Data indication.
 pub fn data_indication(packet: &[u8]) -> (SocketAddr, &[u8]) {
-    let message = Message::parse(packet).unwrap();
-    assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
-    let (peer, data) = (message.get::<XorPeerAddress>().unwrap(), message.get::<Data<'_>>().unwrap());
-    (peer.expect("a peer").0, data.expect("data").0)
+    match Incoming::read(packet) {
+        Some(Incoming::Data { peer, payload }) => (peer, payload),
+        other => panic!("no Data indication: {other:?}"),
+    }
 }
 
 /// A message of these attributes.
@@ -260,10 +253,5 @@ pub fn write(
     id: TransactionId,
     attributes: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), BufferFull>,
 ) -> Vec<u8> {
-    let mut buffer = vec![0; 2048];
-    let mut writer = MessageWriter::new(&mut buffer, class, method, id).unwrap();
-    attributes(&mut writer).unwrap();
-    let length = writer.finish();
-    buffer.truncate(length);
-    buffer
+    message(class, method, id, attributes).unwrap()
 }
