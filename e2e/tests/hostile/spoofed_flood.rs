@@ -26,7 +26,7 @@ const AMPLIFICATION: f64 = 0.5;
 fn leaves_nothing_behind_and_draws_less_than_it_brings() {
     let network = Network::new();
     network.route(RANGE, &network.bob);
-    let relay = Relay::with(&network, &[("limits.answers.total_per_second", "2000")]);
+    let relay = Relay::with(&network, &[("limits.answers.total_bytes_per_second", "100_000")]);
     let steady = Steady::before(&network, &relay);
 
     let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());

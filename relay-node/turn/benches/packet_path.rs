@@ -40,7 +40,7 @@ impl Calls {
             quota.channels = u32::MAX;
         }
         unlimited.limits.answers =
-            turn::AnswerLimits { per_source_per_second: u32::MAX, total_per_second: u32::MAX };
+            turn::AnswerLimits { per_source_bytes_per_second: u32::MAX, total_bytes_per_second: u32::MAX };
         let mut relay = Relay::on_ports(unlimited, 40000..=59999);
         let calls = (0..count)
             .map(|n| {
