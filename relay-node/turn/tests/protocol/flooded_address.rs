@@ -1,6 +1,7 @@
 //! Somebody sends requests in the name of an address without end: a client behind that address
 //! still gets its answers.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,31 +10,45 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stun::attribute::{Nonce, RequestedTransport};
 use stun::{Class, Method, TransactionId};
-use turn::{AnswerBudget, Ledger, Nonces, Transport};
+use turn::{AnswerBudget, Client, ClientAddr, FiveTuple, Ledger, Nonces, PathId, Transport};
 
-const ALICE: &str = "198.51.100.7";
-const SEEDS: u64 = 12;
+const ALICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+const SEEDS: u64 = 8;
 /// When a client sends a request without an answer, in milliseconds (RFC 8489 section 6.2.1).
 const TRANSMISSIONS: [u64; 7] = [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500];
 
-/// What is sent in Alice's name.
+/// What is sent in the name of others.
 #[derive(Clone, Copy, Debug)]
 enum Flood {
-    /// From random ports, each a transaction of its own.
+    /// Like `Fresh`, from 100,000 addresses of which none is Alice's.
+    Everywhere(Method),
+    /// From random ports of Alice's address, each a transaction of its own.
     Fresh(Method),
-    /// One packet, over and over.
+    /// One packet from Alice's address, over and over.
     Repeated(Method),
 }
 
 impl Flood {
-    fn packet(self, random: &mut StdRng) -> (TestClient, Vec<u8>) {
-        let (method, port, id) = match self {
-            Self::Fresh(method) => (method, random.random_range(1024..=65_535), random.random()),
-            Self::Repeated(method) => (method, 666, [6; 12]),
+    fn packet(self, random: &mut StdRng) -> (Client, Vec<u8>) {
+        let (port, id) = (random.random_range(1024..=65_535), random.random());
+        let (address, port, method, id) = match self {
+            Self::Everywhere(method) => (elsewhere(random.random_range(0..100_000)), port, method, id),
+            Self::Fresh(method) => (ALICE, port, method, id),
+            Self::Repeated(method) => (ALICE, 666, method, [6; 12]),
         };
-        let id = TransactionId::new(id);
-        (TestClient::new(&format!("{ALICE}:{port}")), write(Class::Request, method, id, |_| Ok(())))
+        (spoofed(address, port), write(Class::Request, method, TransactionId::new(id), |_| Ok(())))
     }
+}
+
+fn elsewhere(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x1400_0000 + number)
+}
+
+/// Who sends from an address that is not its own.
+fn spoofed(address: Ipv4Addr, port: u16) -> Client {
+    let FiveTuple { server, transport, .. } = alice(Transport::Udp).path.five_tuple;
+    let client = ClientAddr::new((address, port).into());
+    Client { five_tuple: FiveTuple { client, server, transport }, path: PathId(0) }
 }
 
 /// A relay in the middle of a flood.
@@ -51,7 +66,9 @@ impl Flooded {
             Relay::beside(settings(), Arc::new(Ledger::new(relay_addresses(), 50_000..=59_999)), seed as u8);
         let pause = Duration::from_secs(1) / per_second;
         let mut flooded = Self { relay, flood, pause, random: StdRng::seed_from_u64(seed) };
-        let before = Duration::from_millis(1_100 + flooded.random.random_range(0..400));
+        // Until what may go at once is gone, and then to any moment.
+        let gone = if per_second < 10_000 { 1_000 } else { 400 };
+        let before = Duration::from_millis(gone + flooded.random.random_range(0..200));
         flooded.goes_on(before);
         flooded
     }
@@ -60,7 +77,7 @@ impl Flooded {
         let end = self.relay.now.after(time);
         while self.relay.now.monotonic < end.monotonic {
             let (spoofed, packet) = self.flood.packet(&mut self.random);
-            self.relay.packet(&spoofed.path, &packet);
+            self.relay.packet(&spoofed, &packet);
             self.relay.wait(self.pause);
         }
     }
@@ -94,7 +111,7 @@ impl Flooded {
 }
 
 fn alice(transport: Transport) -> TestClient {
-    TestClient::over(transport, &format!("{ALICE}:4000"))
+    TestClient::over(transport, "198.51.100.7:4000")
 }
 
 #[test]
@@ -154,15 +171,15 @@ fn one_packet_over_and_over_is_no_client_that_comes_again() {
 
 #[test]
 fn so_it_is_when_the_flood_is_from_100_000_addresses() {
-    let mut flooded = Flooded::new(Flood::Fresh(Method::ALLOCATE), 20_000, 1);
-    // The total is used up as well, by others.
-    for n in 0..100_000_u32 {
-        let [_, a, b, c] = n.to_be_bytes();
-        let (_, packet) = flooded.flood.packet(&mut flooded.random);
-        flooded.relay.packet(&TestClient::new(&format!("20.{a}.{b}.{c}:4000")).path, &packet);
+    for method in [Method::ALLOCATE, Method::BINDING] {
+        let mut flooded = Flooded::new(Flood::Everywhere(method), 20_000, 1);
+        flooded.goes_on(Duration::from_secs(1));
+        let mut alice = alice(Transport::Udp);
+        let binding = alice.bare(Method::BINDING, |_| Ok(()));
+        assert!(flooded.ask(&alice, &binding).0 <= 2);
+        let [challenge, allocation] = flooded.allocate(&mut alice);
+        assert!(challenge <= 2 && allocation == 1);
     }
-    let mut bob = TestClient::new("198.51.100.8:4000").named("bob", "builder");
-    assert!(flooded.allocate(&mut bob)[0] <= 2);
 }
 
 #[test]
@@ -215,7 +232,7 @@ fn five_hundred_users_behind_one_nat_find_64_workers_at_once() {
     let mut workers = workers();
     let count = workers.len();
     for n in 0..500_u16 {
-        let mut client = TestClient::new(&format!("{ALICE}:{}", 10_000 + n));
+        let mut client = TestClient::new(&format!("198.51.100.7:{}", 10_000 + n));
         let worker = &mut workers[usize::from(n) * 7 % count];
         let binding = client.bare(Method::BINDING, |_| Ok(()));
         assert_eq!(client.exchange(worker, &binding).code(), 0);
@@ -229,10 +246,9 @@ fn the_limit_is_one_for_64_workers() {
     let mut random = StdRng::seed_from_u64(1);
     let mut bytes = 0;
     for n in 0..100_000_u32 {
-        let [_, a, b, c] = n.to_be_bytes();
-        let stranger = TestClient::new(&format!("20.{a}.{b}.{c}:4000"));
+        let stranger = spoofed(elsewhere(n), 4000);
         let (_, request) = Flood::Fresh(Method::ALLOCATE).packet(&mut random);
-        for seen in workers[n as usize % 64].packet(&stranger.path, &request) {
+        for seen in workers[n as usize % 64].packet(&stranger, &request) {
             let Seen::AtClient { packet, .. } = seen else { panic!("{seen:?}") };
             bytes += packet.len() - request.len();
         }
@@ -244,7 +260,7 @@ fn the_limit_is_one_for_64_workers() {
 fn a_flood_leaves_a_live_call_alone() {
     let (mut relay, mut alice, _) = allocated();
     for n in 0..10_000_u16 {
-        let mut spoofed = TestClient::new(&format!("{ALICE}:{n}"));
+        let mut spoofed = TestClient::new(&format!("198.51.100.7:{n}"));
         spoofed.nonce = b"forged".to_vec();
         let request = spoofed.signed(Method::REFRESH, |_| Ok(()));
         relay.packet(&spoofed.path, &request);
