@@ -222,8 +222,8 @@ permissions = 100_000
 channels = 100_000
 
 [limits.answers]
-per_source_per_second = 10_000
-total_per_second = 1_000_000
+per_source_bytes_per_second = 10_000_000
+total_bytes_per_second = 100_000_000
 
 [workers]
 count = 1

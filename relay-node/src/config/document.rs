@@ -119,8 +119,8 @@ pub(super) struct QuotaSection {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AnswersSection {
-    pub(super) per_source_per_second: u32,
-    pub(super) total_per_second: u32,
+    pub(super) per_source_bytes_per_second: u32,
+    pub(super) total_bytes_per_second: u32,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -217,7 +217,8 @@ const TOTAL_QUOTA: QuotaSection =
 
 impl Default for AnswersSection {
     fn default() -> Self {
-        Self { per_source_per_second: 200, total_per_second: 20_000 }
+        let turn::AnswerLimits { per_source_bytes_per_second, total_bytes_per_second } = Default::default();
+        Self { per_source_bytes_per_second, total_bytes_per_second }
     }
 }
 

@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use turn::{Lifetimes, Quota};
+use turn::{AnswerLimits, Lifetimes, Quota};
 
 use super::document::{AnswersSection, LifetimesSection, QuotaSection, StreamsSection};
 use super::problem::Problems;
 use super::value;
 use crate::worker::StreamLimits;
-
-/// Budget for answers to requests without proof of credentials, for the whole relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answers {
-    /// To one IPv4 address or IPv6 /64.
-    pub per_source_per_second: u32,
-    /// To all.
-    pub total_per_second: u32,
-}
 
 pub(super) fn check_quota(problems: &mut Problems, whose: &str, section: &QuotaSection) -> Quota {
     let field = |name: &str| format!("limits.{whose}.{name}");
@@ -30,14 +21,14 @@ pub(super) fn check_quota(problems: &mut Problems, whose: &str, section: &QuotaS
     }
 }
 
-pub(super) fn check_answers(problems: &mut Problems, section: &AnswersSection) -> Answers {
-    Answers {
-        per_source_per_second: value::limit(
-            problems,
-            "limits.answers.per_source_per_second",
-            section.per_source_per_second,
+pub(super) fn check_answers(problems: &mut Problems, section: &AnswersSection) -> AnswerLimits {
+    let mut limit = |name: &str, bytes| value::limit(problems, &format!("limits.answers.{name}"), bytes);
+    AnswerLimits {
+        per_source_bytes_per_second: limit(
+            "per_source_bytes_per_second",
+            section.per_source_bytes_per_second,
         ),
-        total_per_second: value::limit(problems, "limits.answers.total_per_second", section.total_per_second),
+        total_bytes_per_second: limit("total_bytes_per_second", section.total_bytes_per_second),
     }
 }
 

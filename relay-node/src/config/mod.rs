@@ -29,7 +29,6 @@ use turn::{Lifetimes, Quota, Realm, Transport};
 pub use credentials::{Credentials, Nonce};
 pub use host::Host;
 pub use layers::{Layers, is_secret, value_of};
-pub use limit::Answers;
 pub use listener::{Identity, Listener};
 pub use offer::Offer;
 pub use peers::Peers;
@@ -89,8 +88,8 @@ pub struct Limits {
     pub user: Quota,
     /// Of all users.
     pub total: Quota,
-    /// Answers to requests without proof of credentials.
-    pub answers: Answers,
+    /// Answers to who has not shown that it can be reached.
+    pub answers: turn::AnswerLimits,
     /// TCP and TLS connections.
     pub streams: StreamLimits,
 }

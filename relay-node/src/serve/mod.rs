@@ -93,7 +93,7 @@ async fn serve(
 ) -> Result<(), ServeError> {
     let mut signals = Signals::install().map_err(ServeError::Control)?;
     let nonce_key = random_key().map_err(ServeError::Control)?;
-    let settings = settings::settings(&config, &nonce_key, config.workers.count)?;
+    let settings = settings::settings(&config, &nonce_key)?;
     let plan = settings::plan(&config, settings)?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let admin_listener = admin::bind(config.admin).await?;
@@ -239,7 +239,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
         let config = config().unwrap();
-        let settings = settings::settings(&config, &[0; 32], 1).unwrap();
+        let settings = settings::settings(&config, &[0; 32]).unwrap();
         let workers = Arc::new(worker::start(settings::plan(&config, settings).unwrap()).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();

@@ -106,7 +106,7 @@ impl<'a> Reloader<'a> {
         let new = (self.load)().map_err(|problems| problems.to_string())?;
         let (new, pending) = new.taken_while_running(&self.started);
         let settings = (new != self.current)
-            .then(|| settings::settings(&new, &self.nonce_key, self.started.workers.count))
+            .then(|| settings::settings(&new, &self.nonce_key))
             .transpose()
             .map_err(|error| error.to_string())?;
         let renewals = self.renewals(pending.contains(&"listeners"))?;

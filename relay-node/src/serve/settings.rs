@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
-use turn::{AnswerLimits, Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
+use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
 use crate::config::{self, Config, Listener};
 use crate::tls::{CertificateError, Certificates};
@@ -28,12 +28,8 @@ pub enum SettingsError {
     Certificate(#[from] CertificateError),
 }
 
-/// What the core is told. Each of `workers` gets its share of the budget for answers.
-pub(super) fn settings(
-    config: &Config,
-    generated: &NonceKey,
-    workers: usize,
-) -> Result<Arc<Settings>, SettingsError> {
+/// What the core is told.
+pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Settings>, SettingsError> {
     let users = config.credentials.users.iter();
     let users: Vec<_> = users.map(|(name, password)| (name.as_str(), password.expose())).collect();
     let secrets = config.credentials.rest_secrets.iter();
@@ -53,7 +49,7 @@ pub(super) fn settings(
         limits: Limits {
             user: config.limits.user,
             total: config.limits.total,
-            answers: share(config.limits.answers, workers),
+            answers: config.limits.answers,
         },
     }))
 }
@@ -89,12 +85,4 @@ fn nonces(nonce: &config::Nonce, generated: &NonceKey, credentials: &Credentials
         keys.push(*generated);
     }
     Nonces::new(keys, nonce.lifetime.as_secs(), credentials.knows_all_names())
-}
-
-fn share(answers: config::Answers, workers: usize) -> AnswerLimits {
-    let workers = u32::try_from(workers).unwrap_or(u32::MAX).max(1);
-    AnswerLimits {
-        per_source_per_second: answers.per_source_per_second.div_ceil(workers),
-        total_per_second: answers.total_per_second.div_ceil(workers),
-    }
 }

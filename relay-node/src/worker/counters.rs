@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use turn::{ANSWER_CODES, DropReason, RequestKind, Stats, Traffic};
+use turn::{DropReason, OUTCOMES, RequestKind, Stats, Traffic};
 
 macro_rules! socket_stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -75,7 +75,7 @@ socket_stats! {
     events_dropped,
 }
 
-const ANSWERS: usize = ANSWER_CODES.len() * RequestKind::ALL.len();
+const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();
 /// Numbers in a [`Stats`] beside its arrays.
 const PLAIN: usize = 9;
 const CELLS: usize = PLAIN + DropReason::ALL.len() + ANSWERS + SOCKETS + 1;

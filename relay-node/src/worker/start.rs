@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use thiserror::Error;
-use turn::{Transport, Turn, WorkerId};
+use turn::{AnswerBudget, Transport, Turn, WorkerId};
 
 use crate::net::affinity;
 use crate::net::poll::{Interest, Poller};
@@ -68,6 +68,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
         bound.push(BoundListener { transport: listener.transport, address });
     }
     let admission = Arc::new(Admission::new(plan.streams.connections, plan.streams.connections_per_source));
+    let budget = Arc::new(AnswerBudget::new(random()?));
     let mailboxes: Vec<_> = (0..count).map(|_| Mailbox::new().map(Arc::new)).collect::<Result<_, _>>()?;
     let (handshakers, handshakes) = start_handshakers(&mailboxes)?;
     let mut workers = Workers {
@@ -86,7 +87,8 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             break;
         };
         let settings = Arc::clone(&plan.settings);
-        let turn = Turn::new(settings, Arc::clone(&plan.ledger), WorkerId(index as u16), random()?);
+        let (ledger, budget) = (Arc::clone(&plan.ledger), Arc::clone(&budget));
+        let turn = Turn::new(settings, ledger, budget, WorkerId(index as u16), random()?);
         let poller = Poller::new()?;
         sockets.register(&poller)?;
         poller.add(mailbox.waker(), Token::Mailbox.pack(), Interest::Read)?;

@@ -223,8 +223,8 @@ fn limits() {
         "limits.user.channels",
         "limits.user.bits_per_second",
         "limits.total.allocations",
-        "limits.answers.per_source_per_second",
-        "limits.answers.total_per_second",
+        "limits.answers.per_source_bytes_per_second",
+        "limits.answers.total_bytes_per_second",
         "limits.streams.connections",
         "limits.streams.connections_per_source",
     ] {

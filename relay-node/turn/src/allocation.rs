@@ -7,12 +7,13 @@ use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 use stun::{Key, TransactionId};
 
 use crate::address::{Client, PeerAddr};
-use crate::answer::{Refusal, ReplyTo};
+use crate::answer::ReplyTo;
 use crate::credentials::{Algorithm, UserId};
 use crate::ledger::{Account, PeerCount, Port, PortKind};
 use crate::peers::Peers;
 use crate::per_family::PerFamily;
-use crate::settings::Limits;
+use crate::refusal::Refusal;
+use crate::settings::{Limits, Realm};
 use crate::stats::Traffic;
 use crate::time::Monotonic;
 
@@ -115,6 +116,8 @@ pub(crate) struct Owner {
     /// Kept, so that a live call survives the rotation of the secret it began under.
     pub(crate) key: Key,
     pub(crate) algorithm: Algorithm,
+    /// Kept, so that the call survives a change of the realm that its key is bound to.
+    pub(crate) realm: Realm,
 }
 
 /// The name as the client gives it.

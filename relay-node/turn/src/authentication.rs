@@ -3,12 +3,14 @@
 use stun::attribute::{AttributeType, PasswordAlgorithm, PasswordAlgorithms};
 use stun::{IntegrityKind, Key, Message, Method};
 
-use crate::address::Client;
+use crate::address::FiveTuple;
 use crate::allocation::{Allocation, Owner, OwnerName};
 use crate::answer::{ReplyTo, Signature};
 use crate::credentials::{Algorithm, Name, UserId};
 use crate::nonce::NonceCheck;
+use crate::refusal::Refusal;
 use crate::server::Turn;
+use crate::settings::Realm;
 use crate::table::Slot;
 use crate::time::Now;
 
@@ -20,38 +22,53 @@ pub(crate) struct Authenticated<'m> {
     pub(crate) reply: ReplyTo,
     /// The allocation of the request's 5-tuple, whoever owns it.
     pub(crate) slot: Option<Slot>,
-    user: UserId,
     name: Name<'m>,
-    key: Key,
     algorithm: Algorithm,
+    proved: Proved,
 }
 
-/// Why a request proved nothing.
+/// What a request's integrity has shown.
+#[derive(Debug)]
+struct Proved {
+    user: UserId,
+    key: Key,
+    /// The one that the key is bound to.
+    realm: Realm,
+}
+
+/// What a request says of its credentials.
+#[derive(Clone, Copy)]
+struct Claim<'m> {
+    integrity: IntegrityKind,
+    name: Name<'m>,
+    realm: &'m [u8],
+    nonce: &'m [u8],
+}
+
+/// Why a request proved nothing, by what it has shown at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unproved {
-    /// 400.
-    BadRequest,
-    /// 401, with a challenge.
-    Challenge,
-    /// 438, with a challenge.
-    StaleNonce,
+    /// Nothing: its address may be spoofed.
+    Stranger(Refusal),
+    /// That the client is where it says: it has a nonce that we gave to that address.
+    Reached(Refusal),
+    /// That too, but from there too much was wrong lately for another answer.
+    Guessing,
 }
 
 impl Authenticated<'_> {
     /// Whose quota the request counts against.
     pub(crate) fn user(&self) -> &UserId {
-        &self.user
+        &self.proved.user
     }
 
-    /// Whether the allocation was made with the same name (RFC 8656 section 5). USERNAME and USERHASH
-    /// of one user are the same name.
+    /// Whether the allocation was made with the same name (RFC 8656 section 5).
+    ///
+    /// USERNAME in any form and USERHASH of one user of the configuration are the same name. Names with
+    /// a time are the same only to the letter.
     pub(crate) fn is_owner_of(&self, allocation: &Allocation) -> bool {
         let owner = &allocation.owner;
-        let same_kind = matches!(
-            (&owner.name, self.name),
-            (OwnerName::Username(_), Name::Username(_)) | (OwnerName::Userhash(_), Name::Userhash(_))
-        );
-        if same_kind { owner.name.is(self.name) } else { owner.user == self.user }
+        owner.name.is(self.name) || owner.user == *self.user() && owner.user.long_term_name().is_some()
     }
 
     /// What an allocation keeps of who made it.
@@ -60,12 +77,17 @@ impl Authenticated<'_> {
             Name::Username(name) => OwnerName::Username(name.into()),
             Name::Userhash(hash) => OwnerName::Userhash(*hash),
         };
-        Owner { user: self.user.clone(), name, key: self.key.clone(), algorithm: self.algorithm }
+        let Proved { user, key, realm } = &self.proved;
+        Owner { user: user.clone(), name, key: key.clone(), algorithm: self.algorithm, realm: realm.clone() }
     }
 }
 
 impl Turn {
     /// Checks a request's credentials.
+    ///
+    /// In the order of the RFC but for one step: a nonce that we never gave to that address is refused
+    /// before anything is derived or normalised, as whoever made it up can have as many as it likes sent. A
+    /// nonce of ours that is too old is told last, as the RFC has it.
     pub(crate) fn authenticate<'m>(
         &self,
         now: Now,
@@ -73,74 +95,118 @@ impl Turn {
         reply: ReplyTo,
     ) -> Result<Authenticated<'m>, Unproved> {
         // "If the message does not contain MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256: 401."
-        let integrity = message.integrity().ok_or(Unproved::Challenge)?;
         // "If it does not contain USERNAME or USERHASH, REALM, and NONCE: 400."
-        let name = name_in(message)?;
-        let realm = message.raw(AttributeType::REALM).ok_or(Unproved::BadRequest)?;
-        let nonce = message.raw(AttributeType::NONCE).ok_or(Unproved::BadRequest)?;
-        // "If the nonce cookie has the 'Password algorithms' bit": bid-down protection.
-        let algorithm = algorithm_in(message, nonce)?;
-        // "If the value of USERNAME or USERHASH is not valid: 401."
-        if realm != self.settings.realm.as_str().as_bytes() {
-            return Err(Unproved::Challenge);
+        let claim = Claim::read(message).map_err(Unproved::Stranger)?;
+        let client = reply.client.five_tuple.client;
+        let nonce = self.settings.nonces.check(now.unix, Some(client.ip()), claim.nonce);
+        if nonce == NonceCheck::Foreign {
+            return Err(Unproved::Stranger(Refusal::StaleNonce));
         }
+        // "If the nonce cookie has the 'Password algorithms' bit": bid-down protection.
+        let algorithm = algorithm_in(message, claim.nonce).map_err(Unproved::Reached)?;
+        // "If the value of USERNAME or USERHASH is not valid: 401", "if the integrity does not match: 401."
         let slot = self.table.find(&reply.client.five_tuple);
-        let (user, key) = self.prove(now, message, integrity, name, algorithm, slot)?;
+        let proved = match self.prove_as_owner(message, &claim, algorithm, slot) {
+            Some(proved) => proved,
+            None if !self.budget.hears(now.monotonic, client) => return Err(Unproved::Guessing),
+            None => self.prove(now, message, &claim, algorithm).ok_or_else(|| {
+                self.budget.note_wrong(now.monotonic, client);
+                Unproved::Reached(Refusal::Unauthenticated)
+            })?,
+        };
         // "If the NONCE is no longer valid: 438."
-        self.check_nonce(now, &reply.client, nonce)?;
-        let signature = match integrity {
-            IntegrityKind::Sha1 => Signature::Sha1(key.clone()),
-            IntegrityKind::Sha256 | IntegrityKind::Both => Signature::Sha256(key.clone()),
+        if nonce == NonceCheck::Stale {
+            return Err(Unproved::Reached(Refusal::StaleNonce));
+        }
+        let key = proved.key.clone();
+        let signature = match claim.integrity {
+            IntegrityKind::Sha1 => Signature::Sha1(key),
+            IntegrityKind::Sha256 | IntegrityKind::Both => Signature::Sha256(key),
         };
         Ok(Authenticated {
             message: *message,
             reply: reply.signed(signature),
             slot,
-            user,
-            name,
-            key,
+            name: claim.name,
             algorithm,
+            proved,
         })
     }
 
-    /// "If the message integrity does not match: 401." The key is that of the live allocation if the
-    /// name is, so that a call outlives the rotation of its secret.
+    /// Whether a request with a nonce that is not ours comes from the owner of a live allocation, as after
+    /// a change of the nonce key. Costs one HMAC and derives nothing.
+    pub(crate) fn comes_from_owner(&self, message: &Message<'_>, five_tuple: &FiveTuple) -> bool {
+        let Some(slot) = self.table.find(five_tuple) else { return false };
+        let Ok(claim) = Claim::read(message) else { return false };
+        algorithm_in(message, claim.nonce)
+            .is_ok_and(|algorithm| self.prove_as_owner(message, &claim, algorithm, Some(slot)).is_some())
+    }
+
+    /// The realm that a client is challenged with: that of its live allocation, so that it can go on.
+    pub(crate) fn realm_for(&self, five_tuple: &FiveTuple) -> &Realm {
+        let allocation = self.table.find(five_tuple).and_then(|slot| self.table.get(slot));
+        allocation.map_or(&self.settings.realm, |allocation| &allocation.owner.realm)
+    }
+
+    /// The key and the realm are those of the live allocation if the name is, so that a call outlives a
+    /// change of the realm and of the secret or the password that it began under. It does not outlive its user.
+    fn prove_as_owner(
+        &self,
+        message: &Message<'_>,
+        claim: &Claim<'_>,
+        algorithm: Algorithm,
+        slot: Option<Slot>,
+    ) -> Option<Proved> {
+        let owner = &self.table.get(slot?)?.owner;
+        let proves = owner.algorithm == algorithm
+            && owner.name.is(claim.name)
+            && owner.realm.as_str().as_bytes() == claim.realm
+            && !self.settings.credentials.is_removed(&owner.user)
+            && holds(message, claim.integrity, &owner.key);
+        proves.then(|| Proved {
+            user: owner.user.clone(),
+            key: owner.key.clone(),
+            realm: owner.realm.clone(),
+        })
+    }
+
     fn prove(
         &self,
         now: Now,
         message: &Message<'_>,
-        integrity: IntegrityKind,
-        name: Name<'_>,
+        claim: &Claim<'_>,
         algorithm: Algorithm,
-        slot: Option<Slot>,
-    ) -> Result<(UserId, Key), Unproved> {
-        if let Some(owner) = slot.and_then(|slot| self.table.get(slot)).map(|allocation| &allocation.owner)
-            && owner.algorithm == algorithm
-            && owner.name.is(name)
-            && matches(message, integrity, &owner.key)
-        {
-            return Ok((owner.user.clone(), owner.key.clone()));
+    ) -> Option<Proved> {
+        let (realm, credentials) = (&self.settings.realm, &self.settings.credentials);
+        if claim.realm != realm.as_str().as_bytes() {
+            return None;
         }
-        let credentials = &self.settings.credentials;
-        let Some(candidates) = credentials.lookup(&self.settings.realm, name, algorithm) else {
-            std::hint::black_box(matches(message, integrity, credentials.decoy(algorithm)));
-            return Err(Unproved::Challenge);
+        let Some(candidate) = credentials.lookup(claim.name) else {
+            std::hint::black_box(holds(message, claim.integrity, credentials.decoy(algorithm)));
+            return None;
         };
         // The time in a REST username bounds when allocations begin, not how long they live.
-        if message.method() == Method::ALLOCATE && candidates.expired(now.unix) {
-            return Err(Unproved::Challenge);
+        if message.method() == Method::ALLOCATE && candidate.expired(now.unix) {
+            return None;
         }
-        let user = candidates.user().clone();
-        let key = candidates.into_keys().find(|key| matches(message, integrity, key));
-        key.map(|key| (user, key)).ok_or(Unproved::Challenge)
+        let key = candidate.key(realm, algorithm, |key| holds(message, claim.integrity, key))?;
+        Some(Proved { user: candidate.user, key, realm: realm.clone() })
     }
+}
 
-    fn check_nonce(&self, now: Now, client: &Client, nonce: &[u8]) -> Result<(), Unproved> {
-        let address = client.five_tuple.client.ip();
-        match self.settings.nonces.check(now.unix, Some(address), nonce) {
-            NonceCheck::Valid => Ok(()),
-            NonceCheck::Stale | NonceCheck::Foreign => Err(Unproved::StaleNonce),
-        }
+impl<'m> Claim<'m> {
+    fn read(message: &Message<'m>) -> Result<Self, Refusal> {
+        let integrity = message.integrity().ok_or(Refusal::Unauthenticated)?;
+        let name = match message.raw(AttributeType::USERNAME) {
+            Some(username) => Name::Username(username),
+            None => {
+                let hash = message.raw(AttributeType::USERHASH).ok_or(Refusal::BadRequest)?;
+                Name::Userhash(hash.try_into().map_err(|_| Refusal::BadRequest)?)
+            }
+        };
+        let realm = message.raw(AttributeType::REALM).ok_or(Refusal::BadRequest)?;
+        let nonce = message.raw(AttributeType::NONCE).ok_or(Refusal::BadRequest)?;
+        Ok(Self { integrity, name, realm, nonce })
     }
 }
 
@@ -154,18 +220,10 @@ impl OwnerName {
     }
 }
 
-fn name_in<'m>(message: &Message<'m>) -> Result<Name<'m>, Unproved> {
-    if let Some(username) = message.raw(AttributeType::USERNAME) {
-        return Ok(Name::Username(username));
-    }
-    let userhash = message.raw(AttributeType::USERHASH).ok_or(Unproved::BadRequest)?;
-    userhash.try_into().map(Name::Userhash).map_err(|_| Unproved::BadRequest)
-}
-
 /// Which key the request is made with (RFC 8489 section 9.2.4, third step): what the client chose
 /// from the very list that it was offered, or MD5 if it is older than that choice.
-fn algorithm_in(message: &Message<'_>, nonce: &[u8]) -> Result<Algorithm, Unproved> {
-    let bad = |_| Unproved::BadRequest;
+fn algorithm_in(message: &Message<'_>, nonce: &[u8]) -> Result<Algorithm, Refusal> {
+    let bad = |_| Refusal::BadRequest;
     let offered = message.get::<PasswordAlgorithms<'_>>().map_err(bad)?;
     let chosen = message.get::<PasswordAlgorithm>().map_err(bad)?;
     if !crate::nonce::offers_password_algorithms(nonce) {
@@ -175,12 +233,12 @@ fn algorithm_in(message: &Message<'_>, nonce: &[u8]) -> Result<Algorithm, Unprov
         (None, None) => Ok(Algorithm::Md5),
         (Some(PasswordAlgorithms::SHA256_MD5), Some(PasswordAlgorithm::Md5)) => Ok(Algorithm::Md5),
         (Some(PasswordAlgorithms::SHA256_MD5), Some(PasswordAlgorithm::Sha256)) => Ok(Algorithm::Sha256),
-        _ => Err(Unproved::BadRequest),
+        _ => Err(Refusal::BadRequest),
     }
 }
 
 /// Where both integrity attributes are, the stronger one has to hold.
-fn matches(message: &Message<'_>, integrity: IntegrityKind, key: &Key) -> bool {
+fn holds(message: &Message<'_>, integrity: IntegrityKind, key: &Key) -> bool {
     match integrity {
         IntegrityKind::Sha1 => message.verify_sha1(key),
         IntegrityKind::Sha256 | IntegrityKind::Both => message.verify_sha256(key),

@@ -44,7 +44,7 @@ pub struct Turn {
     pub(crate) timers: Timers,
     pub(crate) outbox: Outbox,
     pub(crate) stats: Stats,
-    pub(crate) budget: AnswerBudget,
+    pub(crate) budget: Arc<AnswerBudget>,
     pub(crate) closed: RecentlyClosed,
     pub(crate) random: StdRng,
     pub(crate) hasher: RandomState,
@@ -55,9 +55,15 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// A server without allocations, of one of the workers that share `ledger`. All randomness comes from
-    /// `seed`, which has to be secret.
-    pub fn new(settings: Arc<Settings>, ledger: Arc<Ledger>, worker: WorkerId, seed: [u8; 32]) -> Self {
+    /// A server without allocations, of one of the workers that share `ledger` and `budget`. All randomness
+    /// comes from `seed`, which has to be secret.
+    pub fn new(
+        settings: Arc<Settings>,
+        ledger: Arc<Ledger>,
+        budget: Arc<AnswerBudget>,
+        worker: WorkerId,
+        seed: [u8; 32],
+    ) -> Self {
         let mut random = StdRng::from_seed(seed);
         let hasher = RandomState::with_seeds(
             random.next_u64(),
@@ -66,7 +72,7 @@ impl Turn {
             random.next_u64(),
         );
         Self {
-            budget: AnswerBudget::new(settings.limits.answers, random.next_u64()),
+            budget,
             open_to_peers: open_to_peers(&settings, &ledger),
             worker,
             settings,
@@ -118,7 +124,6 @@ impl Turn {
 
     /// Goes on under other settings. What lives, lives on.
     pub fn apply(&mut self, settings: Arc<Settings>) {
-        self.budget.set_limits(settings.limits.answers);
         self.open_to_peers = open_to_peers(&settings, &self.ledger);
         self.settings = settings;
     }

@@ -1,6 +1,7 @@
 //! What the core is told to do: one snapshot, swapped as a whole.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -28,8 +29,10 @@ pub struct Settings {
 }
 
 /// A realm (RFC 8489 section 14.9).
+///
+/// Cheap to clone: every allocation keeps the one that it began under.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Realm(String);
+pub struct Realm(Arc<str>);
 
 /// A realm that no client could use.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -60,7 +63,7 @@ impl Realm {
         }
         match realm.chars().find(|c| c.is_control() || matches!(c, '"' | '\\')) {
             Some(character) => Err(RealmError::Character(character)),
-            None => Ok(Self(realm.to_owned())),
+            None => Ok(Self(realm.into())),
         }
     }
 
@@ -105,7 +108,7 @@ pub struct Limits {
     pub user: Quota,
     /// For all together.
     pub total: Quota,
-    /// For answers to the unauthenticated.
+    /// For answers to who has not shown that it can be reached.
     pub answers: AnswerLimits,
 }
 
@@ -123,11 +126,19 @@ pub struct Quota {
     pub bits_per_second: Option<u64>,
 }
 
-/// How many answers one worker gives to who has not proved credentials.
+/// How many bytes a node's answers to who has not shown that it can be reached may have beyond those of
+/// the requests: this much for Bindings, and this much for everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerLimits {
     /// To one IPv4 address or IPv6 /64.
-    pub per_source_per_second: u32,
+    pub per_source_bytes_per_second: u32,
     /// To all.
-    pub total_per_second: u32,
+    pub total_bytes_per_second: u32,
+}
+
+impl Default for AnswerLimits {
+    /// 1,000 challenges or 6,000 Bindings a second to one source, ten times that to all.
+    fn default() -> Self {
+        Self { per_source_bytes_per_second: 100_000, total_bytes_per_second: 1_000_000 }
+    }
 }

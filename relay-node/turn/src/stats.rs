@@ -3,6 +3,7 @@
 use stun::Method;
 
 use crate::ledger::PeerCount;
+use crate::refusal::Refusal;
 
 /// Packets and their payload bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +41,13 @@ pub enum DropReason {
     Bandwidth,
     /// Over the budget for answers to the unauthenticated.
     AnswerBudget,
+    /// From where too many credentials were wrong lately.
+    Guessing,
 }
 
 impl DropReason {
     /// Every reason, in the order of [`Stats::dropped`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::Unexpected,
         Self::NoAllocation,
@@ -53,6 +56,7 @@ impl DropReason {
         Self::Policy,
         Self::Bandwidth,
         Self::AnswerBudget,
+        Self::Guessing,
     ];
 
     /// The name in metric labels.
@@ -66,6 +70,7 @@ impl DropReason {
             Self::Policy => "policy",
             Self::Bandwidth => "bandwidth",
             Self::AnswerBudget => "answer_budget",
+            Self::Guessing => "guessing",
         }
     }
 }
@@ -125,8 +130,8 @@ impl RequestKind {
     }
 }
 
-/// The codes that answers carry; 0 is success.
-pub const ANSWER_CODES: [u16; 13] = [0, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 486, 508];
+/// How a request can be answered: with success, or with one of [`Refusal::ALL`].
+pub const OUTCOMES: usize = 1 + Refusal::ALL.len();
 
 /// Everything that one core counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,8 +142,8 @@ pub struct Stats {
     pub to_clients: Traffic,
     /// Packets that went nowhere, by [`DropReason`].
     pub dropped: [u64; DropReason::ALL.len()],
-    /// Answers sent, by [`RequestKind`] and place in [`ANSWER_CODES`].
-    pub answers: [[u64; ANSWER_CODES.len()]; RequestKind::ALL.len()],
+    /// Answers sent, by [`RequestKind`]: successes, then each of [`Refusal::ALL`].
+    pub answers: [[u64; OUTCOMES]; RequestKind::ALL.len()],
     /// Bytes of answers to requests that proved no credentials.
     pub unauthenticated_answer_bytes: u64,
     /// Allocations that came to be.
@@ -167,11 +172,10 @@ impl Stats {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
-    /// How many answers with `code` (0: success) requests of `kind` got.
-    pub fn answers(&self, kind: RequestKind, code: u16) -> u64 {
-        let place = ANSWER_CODES.iter().position(|known| *known == code);
+    /// How many requests of `kind` were refused so, or met with success.
+    pub fn answers(&self, kind: RequestKind, refusal: Option<Refusal>) -> u64 {
         let row = self.answers.get(kind as usize);
-        place.zip(row).and_then(|(place, row)| row.get(place)).copied().unwrap_or_default()
+        row.and_then(|row| row.get(outcome(refusal))).copied().unwrap_or_default()
     }
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
@@ -180,12 +184,18 @@ impl Stats {
         }
     }
 
-    pub(crate) fn count_answer(&mut self, kind: RequestKind, code: u16) {
-        if let Some(place) = ANSWER_CODES.iter().position(|known| *known == code)
-            && let Some(row) = self.answers.get_mut(kind as usize)
-            && let Some(count) = row.get_mut(place)
-        {
+    pub(crate) fn count_answer(&mut self, kind: RequestKind, refusal: Option<Refusal>) {
+        let row = self.answers.get_mut(kind as usize);
+        if let Some(count) = row.and_then(|row| row.get_mut(outcome(refusal))) {
             *count += 1;
         }
+    }
+}
+
+/// The place in a row of [`Stats::answers`].
+const fn outcome(refusal: Option<Refusal>) -> usize {
+    match refusal {
+        None => 0,
+        Some(refusal) => 1 + refusal as usize,
     }
 }

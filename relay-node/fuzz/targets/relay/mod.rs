@@ -12,7 +12,7 @@ use stun::attribute::ReservationToken;
 use stun::{Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{
-    AnswerLimits, Client, ClientAddr, AddressFamily, Credentials, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
+    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
     Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy, Quota, Realm,
     RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport, Turn,
     UnixSeconds,
@@ -46,7 +46,7 @@ static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
         limits: Limits {
             user: quota(2),
             total: quota(MOST_ALLOCATIONS as u32),
-            answers: AnswerLimits { per_source_per_second: 50, total_per_second: 100 },
+            answers: AnswerLimits { per_source_bytes_per_second: 5_000, total_bytes_per_second: 10_000 },
         },
     })
 });
@@ -76,7 +76,13 @@ impl Relay {
     pub fn new() -> Self {
         let ledger = Arc::new(Ledger::new(relay_addresses(), PORTS));
         Self {
-            turn: Turn::new(Arc::clone(&SETTINGS), Arc::clone(&ledger), turn::WorkerId(0), [1; 32]),
+            turn: Turn::new(
+                Arc::clone(&SETTINGS),
+                Arc::clone(&ledger),
+                Arc::new(AnswerBudget::new([1; 32])),
+                turn::WorkerId(0),
+                [1; 32],
+            ),
             now: START,
             open: HashMap::new(),
             token: None,

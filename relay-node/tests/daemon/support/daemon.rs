@@ -162,7 +162,7 @@ admin.address = "127.0.0.1:0"
 workers = { count = 1, pin = false }
 relay.addresses = [{ bind = "127.0.0.1" }]
 peers.allow = ["127.0.0.1/32", "127.0.0.2/32"]
-limits.answers = { per_source_per_second = 100_000, total_per_second = 1_000_000 }
+limits.answers = { per_source_bytes_per_second = 10_000_000, total_bytes_per_second = 100_000_000 }
 "#;
 
 /// What lets alice in.

@@ -45,7 +45,10 @@ pub fn settings() -> Settings {
         limits: Limits {
             user: plenty,
             total: plenty,
-            answers: AnswerLimits { per_source_per_second: 100_000, total_per_second: 1_000_000 },
+            answers: AnswerLimits {
+                per_source_bytes_per_second: 10_000_000,
+                total_bytes_per_second: 100_000_000,
+            },
         },
     }
 }

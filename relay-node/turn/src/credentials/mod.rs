@@ -46,12 +46,19 @@ pub enum Name<'a> {
     Userhash(&'a [u8; 32]),
 }
 
-/// The user that a name stands for, and the keys that prove it: one, or one for each valid secret.
-#[derive(Debug)]
-pub struct Candidates {
-    user: UserId,
+/// The user that a name stands for, and what proves it.
+pub(crate) struct Candidate<'a> {
+    /// Whose quota it is.
+    pub(crate) user: UserId,
     expires: Option<UnixSeconds>,
-    keys: Vec<Key>,
+    name: &'a [u8],
+    proof: Proof<'a>,
+}
+
+/// What the keys of a candidate are made of.
+enum Proof<'a> {
+    Password(&'a User),
+    Secrets(&'a [Secret]),
 }
 
 /// A user that cannot be used.
@@ -74,7 +81,10 @@ pub enum UserError {
 
 struct User {
     id: UserId,
+    /// Of the prepared name.
     keys: KeyPair,
+    /// For the key of a name in another form than the prepared one.
+    password: Zeroizing<String>,
 }
 
 struct KeyPair {
@@ -93,7 +103,6 @@ impl Credentials {
     pub fn new(realm: &Realm, users: &[(&str, &str)], secrets: Vec<Secret>) -> Result<Self, UserError> {
         let mut known = HashMap::new();
         let mut names_by_hash = HashMap::new();
-        let realm = realm.as_str().as_bytes();
         for (name, password) in users {
             let bad_name = || UserError::Name((*name).to_owned());
             let prepared = OpaqueString::new().enforce(*name).map_err(|_| bad_name())?;
@@ -104,8 +113,9 @@ impl Credentials {
                 return Err(bad_name());
             }
             let keys = KeyPair::new(prepared.as_bytes(), realm, password.as_bytes());
-            names_by_hash.insert(stun::userhash(prepared.as_bytes(), realm), prepared.as_bytes().into());
-            let user = User { id: UserId::long_term(&prepared), keys };
+            let hash = stun::userhash(prepared.as_bytes(), realm.as_str().as_bytes());
+            names_by_hash.insert(hash, prepared.as_bytes().into());
+            let user = User { id: UserId::long_term(&prepared), keys, password };
             if known.insert(prepared.as_bytes().into(), user).is_some() {
                 return Err(UserError::Twice((*name).to_owned()));
             }
@@ -119,31 +129,48 @@ impl Credentials {
     }
 
     /// Who `name` is and what proves it; nobody if it is unknown or malformed.
-    pub(crate) fn lookup(&self, realm: &Realm, name: Name<'_>, algorithm: Algorithm) -> Option<Candidates> {
-        let username = match name {
-            Name::Username(username) => username,
+    ///
+    /// A user is known by every form of its name that RFC 8265 (OpaqueString) takes for the same.
+    pub(crate) fn lookup<'a>(&'a self, name: Name<'a>) -> Option<Candidate<'a>> {
+        let name = match name {
+            Name::Username(name) => name,
             Name::Userhash(hash) => self.names_by_hash.get(hash)?,
         };
-        if let Some(user) = self.users.get(username) {
-            let keys = vec![user.keys.get(algorithm).clone()];
-            return Some(Candidates { user: user.id.clone(), expires: None, keys });
-        }
-        if self.secrets.is_empty() || username.len() > LONGEST_NAME {
+        if name.len() > LONGEST_NAME {
             return None;
         }
-        let timed = TimedName::parse(username)?;
-        let derive = match algorithm {
-            Algorithm::Md5 => Key::long_term_md5,
-            Algorithm::Sha256 => Key::long_term_sha256,
-        };
-        let realm = realm.as_str().as_bytes();
-        let keys =
-            self.secrets.iter().map(|secret| derive(username, realm, secret.password(username).as_bytes()));
-        Some(Candidates {
+        if let Some(user) = self.users.get(name).or_else(|| self.user_by_another_form(name)) {
+            return Some(Candidate {
+                user: user.id.clone(),
+                expires: None,
+                name,
+                proof: Proof::Password(user),
+            });
+        }
+        if self.secrets.is_empty() {
+            return None;
+        }
+        let timed = TimedName::parse(name)?;
+        Some(Candidate {
             user: UserId::time_limited(timed.user),
             expires: Some(timed.expires),
-            keys: keys.collect(),
+            name,
+            proof: Proof::Secrets(&self.secrets),
         })
+    }
+
+    /// Whether `user` is one of the configuration that the configuration does not know any more.
+    pub(crate) fn is_removed(&self, user: &UserId) -> bool {
+        user.long_term_name().is_some_and(|name| !self.users.contains_key(name.as_bytes()))
+    }
+
+    fn user_by_another_form(&self, name: &[u8]) -> Option<&User> {
+        // What is all ASCII has no other form.
+        if name.is_ascii() {
+            return None;
+        }
+        let prepared = OpaqueString::new().enforce(str::from_utf8(name).ok()?).ok()?;
+        self.users.get(prepared.as_bytes())
     }
 
     /// A key to check in vain for an unknown name, so that its refusal takes as long as any other.
@@ -168,28 +195,52 @@ impl fmt::Debug for Name<'_> {
     }
 }
 
-impl Candidates {
-    /// Whose quota it is.
-    pub(crate) fn user(&self) -> &UserId {
-        &self.user
-    }
-
+impl Candidate<'_> {
     /// Whether the name's time is over. One without a time has no end.
     pub(crate) fn expired(&self, now: UnixSeconds) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    pub(crate) fn into_keys(self) -> impl Iterator<Item = Key> {
-        self.keys.into_iter()
+    /// The key that `holds`. Each is derived only when those before it did not hold.
+    pub(crate) fn key(
+        &self,
+        realm: &Realm,
+        algorithm: Algorithm,
+        holds: impl Fn(&Key) -> bool,
+    ) -> Option<Key> {
+        let derive = |password: &str| algorithm.key(self.name, realm, password.as_bytes());
+        match self.proof {
+            Proof::Password(user) => {
+                let prepared = user.keys.get(algorithm);
+                if holds(prepared) {
+                    return Some(prepared.clone());
+                }
+                // RFC 8489 section 9.2.2 makes the key of the prepared name. Browsers take it as it was typed.
+                let as_given = Some(self.name) != user.id.long_term_name().map(str::as_bytes);
+                as_given.then(|| derive(&user.password)).filter(holds)
+            }
+            Proof::Secrets(secrets) => {
+                secrets.iter().map(|secret| derive(&secret.password(self.name))).find(holds)
+            }
+        }
+    }
+}
+
+impl Algorithm {
+    fn key(self, name: &[u8], realm: &Realm, password: &[u8]) -> Key {
+        let derive = match self {
+            Self::Md5 => Key::long_term_md5,
+            Self::Sha256 => Key::long_term_sha256,
+        };
+        derive(name, realm.as_str().as_bytes(), password)
     }
 }
 
 impl KeyPair {
-    fn new(name: &[u8], realm: &[u8], password: &[u8]) -> Self {
-        Self {
-            md5: Key::long_term_md5(name, realm, password),
-            sha256: Key::long_term_sha256(name, realm, password),
-        }
+    fn new(name: &[u8], realm: &Realm, password: &[u8]) -> Self {
+        let [md5, sha256] =
+            [Algorithm::Md5, Algorithm::Sha256].map(|algorithm| algorithm.key(name, realm, password));
+        Self { md5, sha256 }
     }
 
     fn get(&self, algorithm: Algorithm) -> &Key {
@@ -214,39 +265,55 @@ mod tests {
         Credentials::new(&realm(), &[("alice", "wonderland")], secrets).unwrap()
     }
 
+    /// Whether `key` proves what `name` says.
+    fn proves(name: &str, key: &Key) -> bool {
+        let credentials = credentials();
+        let found = credentials.lookup(Name::Username(name.as_bytes())).unwrap();
+        found.key(&realm(), Algorithm::Md5, |candidate| candidate == key).as_ref() == Some(key)
+    }
+
+    fn md5(name: &str, password: &str) -> Key {
+        Key::long_term_md5(name.as_bytes(), b"example.org", password.as_bytes())
+    }
+
     #[test]
     fn a_user_is_found_by_name_and_by_hash() {
-        let hash = stun::userhash(b"alice", b"example.org");
+        let (credentials, hash) = (credentials(), stun::userhash(b"alice", b"example.org"));
         for name in [Name::Username(b"alice"), Name::Userhash(&hash)] {
-            let found = credentials().lookup(&realm(), name, Algorithm::Sha256).unwrap();
+            let found = credentials.lookup(name).unwrap();
             assert_eq!(found.user, UserId::long_term("alice"));
             assert!(!found.expired(UnixSeconds::new(u64::MAX)));
-            assert_eq!(found.keys, [Key::long_term_sha256(b"alice", b"example.org", b"wonderland")]);
+            let key = Key::long_term_sha256(b"alice", b"example.org", b"wonderland");
+            assert_eq!(found.key(&realm(), Algorithm::Sha256, |found| *found == key), Some(key.clone()));
         }
     }
 
     #[test]
     fn a_timed_name_has_a_key_for_every_secret_and_an_end() {
-        let found = credentials().lookup(&realm(), Name::Username(b"2000:t1:carol"), Algorithm::Md5).unwrap();
+        let name = "2000:t1:carol";
+        for secret in ["the newer of two", "the older of two"] {
+            let password = Secret::new(secret.as_bytes()).unwrap().password(name.as_bytes());
+            assert!(proves(name, &md5(name, &password)));
+        }
+        assert!(!proves(name, &md5(name, "wonderland")));
+        let credentials = credentials();
+        let found = credentials.lookup(Name::Username(name.as_bytes())).unwrap();
         assert_eq!(found.user, UserId::time_limited("t1:carol"));
-        assert_eq!(found.keys.len(), 2);
         assert!(!found.expired(UnixSeconds::new(1999)));
         assert!(found.expired(UnixSeconds::new(2000)));
     }
 
     #[test]
     fn a_timed_name_does_not_speak_for_a_user() {
-        let timed = credentials().lookup(&realm(), Name::Username(b"2000:alice"), Algorithm::Md5).unwrap();
-        let user = credentials().lookup(&realm(), Name::Username(b"alice"), Algorithm::Md5).unwrap();
-        assert_ne!(timed.user, user.user);
+        let credentials = credentials();
+        let who = |name: &'static str| credentials.lookup(Name::Username(name.as_bytes())).unwrap().user;
+        assert_ne!(who("2000:alice"), who("alice"));
     }
 
     #[test]
     fn a_timed_name_has_the_length_of_any_name() {
         let of_length = |length: usize| format!("2000:{}", "a".repeat(length - 5));
-        let known = |name: &str| {
-            credentials().lookup(&realm(), Name::Username(name.as_bytes()), Algorithm::Md5).is_some()
-        };
+        let known = |name: &str| credentials().lookup(Name::Username(name.as_bytes())).is_some();
         assert!(known(&of_length(508)));
         assert!(!known(&of_length(509)));
     }
@@ -254,18 +321,37 @@ mod tests {
     #[test]
     fn who_is_unknown_is_nobody() {
         for name in [b"bob".as_slice(), b"", b"12x:bob", b"\xff\xfe"] {
-            assert!(credentials().lookup(&realm(), Name::Username(name), Algorithm::Md5).is_none());
+            assert!(credentials().lookup(Name::Username(name)).is_none());
         }
-        assert!(credentials().lookup(&realm(), Name::Userhash(&[0; 32]), Algorithm::Md5).is_none());
+        assert!(credentials().lookup(Name::Userhash(&[0; 32])).is_none());
+    }
+
+    #[test]
+    fn a_user_is_known_by_every_form_of_its_name() {
+        // "e" and a combining accent is the same name as the composed letter.
+        let (composed, decomposed) = ("r\u{e9}n\u{e9}", "re\u{301}ne\u{301}");
+        for configured in [composed, decomposed] {
+            let users = Credentials::new(&realm(), &[(configured, "x\u{a0}y")], vec![]).unwrap();
+            for given in [composed, decomposed] {
+                let found = users.lookup(Name::Username(given.as_bytes())).unwrap();
+                assert_eq!(found.user, UserId::long_term(composed));
+                for key in [md5(composed, "x y"), md5(given, "x y")] {
+                    assert!(found.key(&realm(), Algorithm::Md5, |found| *found == key).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_who_was_configured_can_be_removed() {
+        let credentials = credentials();
+        assert!(!credentials.is_removed(&UserId::long_term("alice")));
+        assert!(credentials.is_removed(&UserId::long_term("bob")));
+        assert!(!credentials.is_removed(&UserId::time_limited("bob")));
     }
 
     #[test]
     fn names_and_passwords_are_prepared_as_rfc_8265_says() {
-        // "e" and a combining accent is the same name as the composed letter.
-        let users = Credentials::new(&realm(), &[("re\u{301}ne\u{301}", "x\u{a0}y")], vec![]).unwrap();
-        let found =
-            users.lookup(&realm(), Name::Username("r\u{e9}n\u{e9}".as_bytes()), Algorithm::Md5).unwrap();
-        assert_eq!(found.keys, [Key::long_term_md5("r\u{e9}n\u{e9}".as_bytes(), b"example.org", b"x y")]);
         let refused = |name, password| Credentials::new(&realm(), &[(name, password)], vec![]).unwrap_err();
         assert_eq!(refused("a\u{7}", "x"), UserError::Name("a\u{7}".to_owned()));
         assert_eq!(refused("", "x"), UserError::Name(String::new()));

@@ -29,11 +29,16 @@ impl UserId {
     pub(super) fn time_limited(name: &str) -> Self {
         Self { kind: Kind::TimeLimited, name: name.into() }
     }
+
+    /// The name in the configuration, if it is a long-term user.
+    pub(crate) fn long_term_name(&self) -> Option<&str> {
+        (self.kind == Kind::LongTerm).then_some(&self.name)
+    }
 }
 
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserId({self})")
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -42,7 +47,9 @@ impl fmt::Display for UserId {
         if self.name.is_empty() {
             return f.write_str("(anonymous)");
         }
-        self.name.escape_debug().fmt(f)
+        // Whatever a reader of a log line could take for the line's own goes into quotes.
+        let plain = |c: char| c.is_alphanumeric() || "-_.:@+/".contains(c);
+        if self.name.chars().all(plain) { f.write_str(&self.name) } else { fmt::Debug::fmt(&*self.name, f) }
     }
 }
 
@@ -51,10 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_escaped_wherever_it_is_shown() {
+    fn is_a_plain_value_where_it_can_be_and_escaped_where_not() {
+        for plain in ["alice", "t1:carol", "ren\u{e9}@example.org"] {
+            assert_eq!(UserId::long_term(plain).to_string(), plain);
+        }
         let user = UserId::time_limited("a\nb\u{202e}c\u{7f}\"");
-        assert_eq!(user.to_string(), r#"a\nb\u{202e}c\u{7f}\""#);
-        assert_eq!(format!("{user:?}"), r#"UserId(a\nb\u{202e}c\u{7f}\")"#);
+        assert_eq!(user.to_string(), r#""a\nb\u{202e}c\u{7f}\"""#);
+        assert_eq!(format!("{user:?}"), user.to_string());
+        assert_eq!(UserId::time_limited("x reason=expired").to_string(), r#""x reason=expired""#);
         assert_eq!(UserId::time_limited("").to_string(), "(anonymous)");
     }
 

@@ -1,28 +1,21 @@
-//! Bandwidth, metered without a lock: the generic cell rate algorithm on one atomic.
+//! Bandwidth, metered without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
+use crate::rate::{NANOS_PER_SECOND, Rate};
 use crate::time::Monotonic;
 
 /// A second's worth may go out at once: a video's key frame must not be cut.
-const BURST: Duration = Duration::from_secs(1);
+const BURST: u64 = NANOS_PER_SECOND;
 /// How long a byte takes at one bit per second.
 const NANOS_PER_BYTE_AT_1_BIT: u64 = 8_000_000_000;
 
-/// When the next byte would be due, in nanoseconds, had all before kept to the rate.
+/// How much of its rate somebody has used.
 #[derive(Debug, Default)]
-pub(super) struct Meter(AtomicU64);
+pub(super) struct Meter(Rate);
 
 impl Meter {
     /// Whether `bytes` may pass now under a rate; always, without one.
     pub(super) fn allow(&self, now: Monotonic, bytes: usize, bits_per_second: Option<u64>) -> bool {
-        let Some(rate) = bits_per_second else { return true };
-        let cost = cost(bytes, rate);
-        let now = now.as_nanos();
-        let horizon = now.saturating_add(BURST.as_nanos() as u64);
-        let update = |due: u64| Some(due.max(now).saturating_add(cost)).filter(|due| *due <= horizon);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
+        bits_per_second.is_none_or(|rate| self.0.take(now, cost(bytes, rate), BURST))
     }
 
     /// When all that passed is paid for; the meter may be forgotten then.
@@ -33,7 +26,7 @@ impl Meter {
     /// Takes back what [`Self::allow`] just let pass and somebody else did not.
     pub(super) fn give_back(&self, bytes: usize, bits_per_second: Option<u64>) {
         if let Some(rate) = bits_per_second {
-            self.0.fetch_sub(cost(bytes, rate), Ordering::Relaxed);
+            self.0.give_back(cost(bytes, rate));
         }
     }
 }
@@ -45,6 +38,8 @@ fn cost(bytes: usize, rate: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const START: Monotonic = Monotonic::from_nanos(5_000_000_000);

@@ -29,7 +29,7 @@ fn limits() -> Limits {
     Limits {
         user: Quota { allocations: 3, permissions: 5, channels: 4, bits_per_second: None },
         total: Quota { allocations: 7, permissions: 12, channels: 9, bits_per_second: None },
-        answers: AnswerLimits { per_source_per_second: 1, total_per_second: 1 },
+        answers: AnswerLimits::default(),
     }
 }
 

@@ -2,22 +2,22 @@
 
 use std::net::SocketAddr;
 
-use stun::attribute::{
-    AttributeType, ErrorCode, MappedAddress, SourceAddress, UnknownAttributes, XorMappedAddress,
-};
+use stun::attribute::{AttributeType, MappedAddress, SourceAddress, UnknownAttributes, XorMappedAddress};
 use stun::{BufferFull, Class, Message, MessageWriter};
 
 use super::UNDERSTOOD;
 use crate::address::Client;
-use crate::answer::{Refusal, ReplyTo};
+use crate::answer::ReplyTo;
+use crate::refusal::Refusal;
 use crate::server::Turn;
-use crate::stats::RequestKind;
+use crate::stats::{DropReason, RequestKind};
 use crate::time::Now;
 
 impl Turn {
     /// Tells the client how its address looks from here. No credentials are asked.
     pub(super) fn binding(&mut self, now: Now, client: &Client, message: &Message<'_>) {
-        if !self.may_answer_unproved(now, client) {
+        if !self.may_answer_stranger(now, client, message) {
+            self.stats.count_drop(DropReason::AnswerBudget);
             return;
         }
         let bytes = if message.is_classic() {
@@ -34,16 +34,16 @@ impl Turn {
                 reply.refuse_unknown(&mut self.outbox, &mut self.stats, &unknown)
             }
         };
-        self.count_unproved(bytes);
+        self.count_stranger(now, client, message, bytes);
     }
 
     /// RFC 3489 clients know neither the magic cookie nor XOR-MAPPED-ADDRESS.
     fn classic_binding(&mut self, client: &Client, message: &Message<'_>) -> usize {
         let unknown = unknown_in(message);
-        let code = if unknown.is_empty() { 0 } else { Refusal::UnknownAttribute.code() };
-        self.stats.count_answer(RequestKind::Binding, code);
+        let refused = (!unknown.is_empty()).then_some(Refusal::UnknownAttribute);
+        self.stats.count_answer(RequestKind::Binding, refused);
         self.outbox.message(client, |buf| {
-            if unknown.is_empty() {
+            if refused.is_none() {
                 let (mapped, source) = (client.five_tuple.client.get(), client.five_tuple.server.get());
                 write_classic(buf, message, Class::Success, |writer| addresses(writer, mapped, source))
             } else {
@@ -84,7 +84,6 @@ fn addresses(
 }
 
 fn refusal(writer: &mut MessageWriter<'_>, unknown: &UnknownAttributes) -> Result<(), BufferFull> {
-    let refusal = Refusal::UnknownAttribute;
-    writer.attribute(&ErrorCode { code: refusal.code(), reason: refusal.reason() })?;
+    writer.attribute(&Refusal::UnknownAttribute.error_code())?;
     writer.attribute(unknown).map(drop)
 }

@@ -4,8 +4,8 @@ use stun::attribute::{ChannelNumber, XorPeerAddress};
 
 use super::check_peer;
 use crate::address::PeerAddr;
-use crate::answer::Refusal;
 use crate::authentication::Authenticated;
+use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::time::Now;
 

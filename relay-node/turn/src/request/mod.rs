@@ -12,10 +12,13 @@ use stun::{AttributeError, Message, Method};
 
 use crate::address::{Client, PeerAddr};
 use crate::allocation::Allocation;
-use crate::answer::{Refusal, ReplyTo};
+use crate::answer::ReplyTo;
 use crate::authentication::{Authenticated, Unproved};
+use crate::budget::Stranger;
 use crate::ledger::Ledger;
+use crate::nonce::NONCE_LEN;
 use crate::policy::Denied;
+use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::settings::Settings;
 use crate::stats::{DropReason, RequestKind};
@@ -69,7 +72,7 @@ impl Turn {
         let request = match self.authenticate(now, message, reply.clone()) {
             Ok(request) => request,
             Err(unproved) => {
-                self.answer_unproved(now, &reply, unproved);
+                self.answer_unproved(now, message, &reply, unproved);
                 return;
             }
         };
@@ -86,35 +89,54 @@ impl Turn {
         }
     }
 
-    /// Answers who proved no credentials, within the budget for such answers.
-    fn answer_unproved(&mut self, now: Now, reply: &ReplyTo, unproved: Unproved) {
-        if !self.may_answer_unproved(now, &reply.client) {
-            return;
+    /// Answers who proved no credentials, as far as its like are answered.
+    fn answer_unproved(&mut self, now: Now, message: &Message<'_>, reply: &ReplyTo, unproved: Unproved) {
+        let client = &reply.client;
+        match unproved {
+            Unproved::Guessing => self.stats.count_drop(DropReason::Guessing),
+            Unproved::Reached(refusal) => {
+                let bytes = self.challenge(now, reply, refusal);
+                self.stats.unauthenticated_answer_bytes += bytes as u64;
+            }
+            Unproved::Stranger(refusal) => {
+                // Whoever has a call is never silenced: its nonce became foreign with a change of the key.
+                if self.may_answer_stranger(now, client, message)
+                    || self.comes_from_owner(message, &client.five_tuple)
+                {
+                    let bytes = self.challenge(now, reply, refusal);
+                    self.count_stranger(now, client, message, bytes);
+                } else {
+                    self.stats.count_drop(DropReason::AnswerBudget);
+                }
+            }
         }
-        let (outbox, stats) = (&mut self.outbox, &mut self.stats);
-        let bytes = match unproved {
-            Unproved::BadRequest => reply.refuse(outbox, stats, Refusal::BadRequest),
-            Unproved::Challenge => {
-                reply.challenge(outbox, stats, Refusal::Unauthenticated, &self.settings, now.unix)
-            }
-            Unproved::StaleNonce => {
-                reply.challenge(outbox, stats, Refusal::StaleNonce, &self.settings, now.unix)
-            }
-        };
-        self.count_unproved(bytes);
     }
 
-    /// Whether the budget has an answer left for this source.
-    fn may_answer_unproved(&mut self, now: Now, client: &Client) -> bool {
-        let allowed = self.budget.allow(now.monotonic, client.five_tuple.client.ip());
-        if !allowed {
-            self.stats.count_drop(DropReason::AnswerBudget);
+    /// 400, or 401 or 438 with what it takes to authenticate. Tells the bytes of the answer.
+    fn challenge(&mut self, now: Now, reply: &ReplyTo, refusal: Refusal) -> usize {
+        if refusal == Refusal::BadRequest {
+            return reply.refuse(&mut self.outbox, &mut self.stats, refusal);
         }
-        allowed
+        let five_tuple = &reply.client.five_tuple;
+        let mut nonce = [0; NONCE_LEN];
+        self.settings.nonces.issue(now.unix, Some(five_tuple.client.ip()), &mut nonce);
+        let realm = self.realm_for(five_tuple).clone();
+        reply.challenge(&mut self.outbox, &mut self.stats, refusal, &realm, &nonce)
     }
 
-    fn count_unproved(&mut self, bytes: usize) {
+    /// Whether the budget has an answer left for somebody whose address may be spoofed.
+    fn may_answer_stranger(&self, now: Now, client: &Client, message: &Message<'_>) -> bool {
+        // A stream's client is there: TCP's handshake has shown it.
+        client.five_tuple.transport.is_stream()
+            || self.budget.answers(now.monotonic, &stranger(client, message))
+    }
+
+    fn count_stranger(&mut self, now: Now, client: &Client, message: &Message<'_>, bytes: usize) {
         self.stats.unauthenticated_answer_bytes += bytes as u64;
+        if !client.five_tuple.transport.is_stream() {
+            let (limits, asked) = (&self.settings.limits.answers, message.bytes().len());
+            self.budget.charge(now.monotonic, limits, &stranger(client, message), asked, bytes);
+        }
     }
 
     fn refuse(&mut self, request: &Authenticated<'_>, refusal: Refusal) {
@@ -160,5 +182,13 @@ impl Table {
             return Err(Refusal::WrongCredentials);
         }
         Ok((slot, allocation))
+    }
+}
+
+fn stranger(client: &Client, message: &Message<'_>) -> Stranger {
+    Stranger {
+        client: client.five_tuple.client,
+        transaction: message.transaction_id(),
+        binding: message.method() == Method::BINDING,
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use stun::attribute::{Lifetime, RequestedAddressFamily};
 
 use super::or_unknown;
-use crate::answer::Refusal;
 use crate::authentication::Authenticated;
 use crate::event::CloseReason;
+use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::time::Now;
 

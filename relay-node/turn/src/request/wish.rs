@@ -7,8 +7,8 @@ use stun::attribute::{
 };
 
 use super::or_unknown;
-use crate::answer::Refusal;
 use crate::ledger::PortKind;
+use crate::refusal::Refusal;
 
 /// What an Allocate asks for.
 pub(super) struct Wish {

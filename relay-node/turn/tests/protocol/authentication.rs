@@ -183,11 +183,21 @@ fn a_nonce_serves_the_address_that_it_was_given_to() {
 }
 
 #[test]
-fn a_bad_password_is_told_before_a_stale_nonce() {
+fn a_bad_password_is_told_before_an_old_nonce_of_ours() {
     let mut relay = Relay::new();
-    let mut mallory = TestClient::new(ALICE).named("alice", "guessed");
-    mallory.nonce = b"obMatJos2AAADforged".to_vec();
+    let mut mallory = challenged(&mut relay).named("alice", "guessed");
+    relay.wait(Duration::from_secs(601));
     assert_eq!(mallory.try_allocate(&mut relay).code(), 401);
+}
+
+#[test]
+fn a_nonce_that_we_never_gave_is_told_before_anything_is_derived() {
+    let mut relay = Relay::new();
+    for (username, password) in [("alice", "guessed"), ("mallory", "x"), ("1900000000:mallory", "x")] {
+        let mut mallory = TestClient::new(ALICE).named(username, password);
+        mallory.nonce = b"obMatJos2AAADforged".to_vec();
+        assert_eq!(mallory.try_allocate(&mut relay).code(), 438, "{username}");
+    }
 }
 
 #[test]

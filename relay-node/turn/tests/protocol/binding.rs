@@ -84,7 +84,7 @@ fn a_classic_client_gets_a_classic_answer() {
         assert_eq!(answer.get(), Some(MappedAddress(at(address))));
         assert_eq!(answer.get(), Some(SourceAddress(client.path.five_tuple.server.get())));
         assert!(!answer.message().has(AttributeType::XOR_MAPPED_ADDRESS));
-        assert_eq!(relay.turn.stats().answers(RequestKind::Binding, 0), 1);
+        assert_eq!(relay.turn.stats().answers(RequestKind::Binding, None), 1);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::support::{Relay, TestClient, allocated, at, peer, settings};
+use crate::support::{Relay, SECRET, START, TestClient, allocated, at, credentials, peer, settings};
 use stun::Method;
 use stun::attribute::{Lifetime, Nonce, Software};
 use turn::{AnswerLimits, Lifetimes, PeerPolicy, Quota, Realm, Settings};
@@ -28,14 +28,47 @@ fn bob() -> TestClient {
 }
 
 #[test]
-fn a_removed_user_ends_its_call_in_peace() {
+fn a_removed_user_keeps_what_it_has_until_its_time_and_gets_no_more() {
     let (mut relay, mut alice, relayed) = live_under(|settings| {
         settings.credentials =
             turn::Credentials::new(&settings.realm, &[("bob", "builder")], vec![]).unwrap();
     });
     assert_flows(&mut relay, &alice, relayed);
+    for answer in [
+        alice.refresh(&mut relay, 600),
+        alice.permit(&mut relay, at("192.0.2.11:1")),
+        alice.bind(&mut relay, 0x4001, at("192.0.2.11:1")),
+        TestClient::new("198.51.100.7:4001").try_allocate(&mut relay),
+    ] {
+        assert_eq!(answer.code(), 401);
+    }
+    relay.wait(std::time::Duration::from_secs(600));
+    assert!(relay.is_empty());
+}
+
+#[test]
+fn a_user_with_another_password_goes_on_with_either() {
+    let (mut relay, mut alice, relayed) = live_under(|settings| {
+        settings.credentials =
+            turn::Credentials::new(&settings.realm, &[("alice", "looking-glass")], vec![]).unwrap();
+    });
+    assert_flows(&mut relay, &alice, relayed);
     assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
+    assert_eq!(alice.named("alice", "looking-glass").refresh(&mut relay, 600).code(), 0);
     assert_eq!(TestClient::new("198.51.100.7:4001").try_allocate(&mut relay).code(), 401);
+}
+
+#[test]
+fn a_call_outlives_the_secret_that_it_began_under_and_the_end_of_its_name() {
+    let mut relay = Relay::new();
+    let name = format!("{}:carol", START.unix.get() + 60);
+    let mut carol = TestClient::new("198.51.100.9:1").timed(&name, SECRET);
+    carol.allocate(&mut relay);
+    let mut rotated = settings();
+    rotated.credentials = credentials(&["another secret, as long as need be"]);
+    relay.turn.apply(Arc::new(rotated));
+    relay.wait(std::time::Duration::from_secs(120));
+    assert_eq!(carol.refresh(&mut relay, 600).code(), 0);
 }
 
 #[test]
@@ -72,7 +105,8 @@ fn a_bandwidth_limit_holds_at_once() {
 #[test]
 fn an_answer_budget_holds_at_once() {
     let (mut relay, _, _) = live_under(|settings| {
-        settings.limits.answers = AnswerLimits { per_source_per_second: 2, total_per_second: 1000 };
+        settings.limits.answers =
+            AnswerLimits { per_source_bytes_per_second: 32, total_bytes_per_second: 1000 };
     });
     let mut stranger = bob();
     let mut answers = || {
@@ -105,15 +139,38 @@ fn a_rotated_nonce_key_is_good_until_it_is_taken_away() {
     assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
 }
 
+/// Another realm, and the same users in it.
+fn moved(settings: &mut Settings) {
+    settings.realm = Realm::new("example.net").unwrap();
+    settings.credentials =
+        turn::Credentials::new(&settings.realm, &[("alice", "wonderland"), ("bob", "builder")], vec![])
+            .unwrap();
+}
+
 #[test]
-fn another_realm_is_what_new_clients_are_told() {
-    let (mut relay, alice, relayed) =
-        live_under(|settings| settings.realm = Realm::new("example.net").unwrap());
+fn a_live_call_keeps_its_realm_and_new_clients_are_told_the_new_one() {
+    let (mut relay, mut alice, relayed) = live_under(moved);
     assert_flows(&mut relay, &alice, relayed);
-    let mut bob = bob();
-    let request = bob.bare(Method::ALLOCATE, |_| Ok(()));
-    let challenge = bob.exchange(&mut relay, &request);
+    for answer in [alice.refresh(&mut relay, 600), alice.permit(&mut relay, at("192.0.2.11:1"))] {
+        assert_eq!(answer.code(), 0);
+    }
+    let request = bob().bare(Method::ALLOCATE, |_| Ok(()));
+    let challenge = bob().exchange(&mut relay, &request);
     assert_eq!(challenge.get(), Some(stun::attribute::Realm(b"example.net")));
+    assert_eq!(bob().try_allocate(&mut relay).code(), 401, "Bob's key is of the old realm");
+}
+
+#[test]
+fn a_challenge_to_a_live_call_names_the_realm_that_it_has() {
+    let (mut relay, mut alice, _) = live_under(moved);
+    relay.wait(std::time::Duration::from_secs(300));
+    assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
+    relay.wait(std::time::Duration::from_secs(301));
+    let stale = alice.refresh(&mut relay, 600);
+    assert_eq!(stale.code(), 438);
+    assert_eq!(stale.get(), Some(stun::attribute::Realm(crate::support::REALM.as_bytes())));
+    alice.nonce = stale.get::<Nonce<'_>>().unwrap().0.to_vec();
+    assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
 }
 
 #[test]

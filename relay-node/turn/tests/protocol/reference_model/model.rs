@@ -8,7 +8,10 @@ use turn::{Limits, Quota};
 pub(crate) const LIMIT: Limits = Limits {
     user: Quota { allocations: 2, permissions: 4, channels: 3, bits_per_second: None },
     total: Quota { allocations: 4, permissions: 6, channels: 5, bits_per_second: None },
-    answers: turn::AnswerLimits { per_source_per_second: 1000, total_per_second: 1000 },
+    answers: turn::AnswerLimits {
+        per_source_bytes_per_second: 1_000_000,
+        total_bytes_per_second: 10_000_000,
+    },
 };
 
 /// What became of a packet.

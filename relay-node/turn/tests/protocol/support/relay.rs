@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use turn::{
-    AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes, Limits,
-    Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses,
-    RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
+    AnswerBudget, AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes,
+    Limits, Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress,
+    RelayAddresses, RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
 };
 
 use turn::credentials::Secret;
@@ -30,11 +30,7 @@ pub fn settings() -> Settings {
         nonces: turn::Nonces::new(vec![[7; 32]], 600, true),
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().unwrap()]),
-        limits: Limits {
-            user: plenty,
-            total: plenty,
-            answers: AnswerLimits { per_source_per_second: 1000, total_per_second: 10_000 },
-        },
+        limits: Limits { user: plenty, total: plenty, answers: AnswerLimits::default() },
     }
 }
 
@@ -113,8 +109,15 @@ impl Relay {
 
     /// Worker number `worker` of the node that has `ledger`.
     pub fn beside(settings: Settings, ledger: Arc<Ledger>, worker: u8) -> Self {
+        let budget = Arc::new(AnswerBudget::new([worker; 32]));
+        Self::sharing(settings, ledger, budget, worker)
+    }
+
+    /// Worker number `worker` of the node that has `ledger` and `budget`.
+    pub fn sharing(settings: Settings, ledger: Arc<Ledger>, budget: Arc<AnswerBudget>, worker: u8) -> Self {
+        let id = WorkerId(worker.into());
         Self {
-            turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), WorkerId(worker.into()), [worker; 32]),
+            turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), budget, id, [worker; 32]),
             ledger,
             now: START,
             sockets: BTreeMap::new(),
