@@ -68,7 +68,7 @@ fn flood(network: &Network, relay: SocketAddr) {
 /// An Allocate request with a nonce that the relay never gave, signed for a user that it does not know.
 fn forged_nonce() -> Vec<u8> {
     let nonce = b"obMatJos2AAAD0123456789abcdefghijklmn".to_vec();
-    let challenge = Challenge { realm: REALM.as_bytes().to_vec(), nonce };
+    let challenge = Challenge { realm: REALM.as_bytes().to_vec(), nonce, algorithms: None, anonymous: false };
     let credential = Credential::long_term("mallory", "a guess");
     let transport = |writer: &mut stun::MessageWriter<'_>| {
         writer.attribute(&RequestedTransport::UDP).expect("there is room");

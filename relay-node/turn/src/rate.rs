@@ -23,6 +23,11 @@ impl Rate {
         self.0.fetch_sub(cost, Ordering::Relaxed);
     }
 
+    /// When all that was taken is paid for.
+    pub(crate) fn paid_at(&self) -> Monotonic {
+        Monotonic::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
     /// How many nanoseconds it is ahead of the clock.
     pub(crate) fn ahead(&self, now: Monotonic) -> u64 {
         self.0.load(Ordering::Relaxed).saturating_sub(now.as_nanos())

@@ -20,7 +20,7 @@ impl Meter {
 
     /// When all that passed is paid for; the meter may be forgotten then.
     pub(super) fn paid_at(&self) -> Monotonic {
-        Monotonic::from_nanos(self.0.load(Ordering::Relaxed))
+        self.0.paid_at()
     }
 
     /// Takes back what [`Self::allow`] just let pass and somebody else did not.
