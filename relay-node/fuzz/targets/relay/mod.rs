@@ -99,7 +99,7 @@ impl Relay {
             Forward::ToPeer { relay, peer, payload, .. } => {
                 assert!(self.open.contains_key(&relay.to_u64()), "from a socket that is open");
                 assert!(payload.start <= payload.end && payload.end <= packet.len());
-                let own = SETTINGS.relay.v4.is_some_and(|own| own.advertised == peer.ip());
+                let own = relay_addresses().v4.is_some_and(|own| own.advertised == peer.ip());
                 assert!(own || SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
             }
             Forward::ToClient { .. } => panic!("a client's packet went to a client"),
