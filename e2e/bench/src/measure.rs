@@ -131,7 +131,9 @@ impl Bench {
 
     /// The receive buffers of a server's sockets: the least and the largest.
     pub fn receive_buffers(&self, contender: Contender) -> Result<Option<(u64, u64)>, MeasureError> {
-        Ok(self.start(contender, 1)?.receive_buffers(&self.lab)?)
+        let direction = if contender.carries(Direction::Both) { Direction::Both } else { Direction::Pair };
+        let service = self.serve(contender, Shape { direction, payload: 160, allocations: 1 })?;
+        Ok(service.server.receive_buffers(&self.lab)?)
     }
 
     fn cost_of(&self, service: &Service, pacing: Pacing) -> Result<PacketCost, MeasureError> {

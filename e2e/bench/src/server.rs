@@ -67,8 +67,8 @@ impl fmt::Display for Contender {
             Self::Edgerelay => "EdgeRelay",
             Self::Coturn => "coturn",
             Self::TurnRs => "turn-rs",
-            Self::Floor => "forwarder, own I/O",
-            Self::Plain => "forwarder, plain",
+            Self::Floor => "own-I/O forwarder",
+            Self::Plain => "plain forwarder",
         })
     }
 }

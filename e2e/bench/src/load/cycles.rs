@@ -173,7 +173,7 @@ impl Lane {
         if (self.step, code) != (Step::Challenge, 401) {
             return Err(Failure::Refused { code, reason: reason.to_owned(), alternate: None });
         }
-        let challenge = Challenge::read(answer)?;
+        let challenge = Challenge::read(answer)?.classic();
         match &mut self.login {
             Some(login) => login.renew(challenge)?,
             none => *none = Some(Login::new(credential(), challenge)?),

@@ -125,7 +125,8 @@ impl<'a> Exchange<'a> {
         if let Some(start) = seed.first_chunk_mut() {
             *start = number.to_be_bytes();
         }
-        let mut client = Client::new(Path::Datagrams, credential(), seed);
+        // Browsers are classic clients, and turn-rs takes no other.
+        let mut client = Client::new(Path::Datagrams, credential(), seed).classic();
         let success = self.ask(address, &mut client, Request::Allocate(Allocate::default()))?;
         let relayed = match success {
             Success::Allocated(allocation) => allocation.relayed.into_iter().next(),
