@@ -6,23 +6,24 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{server::Contender, shape::Shape};
 
-/// Measures EdgeRelay, Debian's coturn and a bare forwarder side by side.
+/// Measures EdgeRelay, Debian's coturn, turn-rs and two bare forwarders side by side.
 ///
 /// Needs root, two cores, and Debian's coturn, iproute2 and util-linux (and linux-perf for
-/// --profile). All traffic stays in network namespaces that go with this program.
+/// --profile); turn-rs is installed by cargo into a cache outside the checkout. All traffic stays in
+/// network namespaces that go with this program.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Two minutes instead of a quarter of an hour: one run, fewer shapes.
+    /// Two minutes instead of three quarters of an hour: one run, fewer shapes.
     #[arg(long)]
     pub quick: bool,
     /// What to measure.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "edgerelay,coturn,floor")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "edgerelay,coturn,turn-rs,floor,plain")]
     pub servers: Vec<Contender>,
     /// Which figures to take.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "cpu,capacity,latency,cycles,memory")]
     pub figures: Vec<Figure>,
-    /// Traffic as DIRECTION-BYTES-ALLOCATIONS, such as up-160-100,both-1200-1.
+    /// Traffic as DIRECTION-BYTES-ALLOCATIONS, such as up-160-100,both-1200-1,pair-160-100.
     #[arg(long, value_delimiter = ',')]
     pub shapes: Vec<Shape>,
     /// How often each figure is taken; medians are told.
@@ -43,8 +44,8 @@ pub struct Cli {
     /// The core that clients and peer run on.
     #[arg(long, default_value_t = 1)]
     pub load_core: usize,
+    /// What else this program does.
     #[command(subcommand)]
-    /// What a server process of a measurement does.
     pub role: Option<Role>,
 }
 
@@ -63,15 +64,20 @@ pub enum Figure {
     Memory,
 }
 
-/// What this program runs itself as.
+/// What this program does instead of measuring.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum Role {
-    /// The bare forwarder.
+    /// Is a bare forwarder: the program runs itself so.
     #[command(hide = true)]
     Forward {
+        /// Without the relay's I/O code.
+        #[arg(long)]
+        plain: bool,
         /// How many sessions its table has.
         sessions: u32,
     },
+    /// Makes README's tables of the run that is kept in e2e/bench/results/published.json.
+    Table,
 }
 
 #[cfg(test)]

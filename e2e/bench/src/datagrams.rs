@@ -130,6 +130,13 @@ impl Default for SendBatch {
 }
 
 impl SendBatch {
+    /// An empty batch whose datagrams hold `byte` wherever nothing else is written.
+    pub fn filled_with(byte: u8) -> Self {
+        let mut batch = Self::default();
+        batch.slots.iter_mut().for_each(|slot| slot.bytes.fill(byte));
+        batch
+    }
+
     /// Whether [`SendBatch::push`] would be refused.
     pub fn is_full(&self) -> bool {
         self.filled == BATCH

@@ -1,7 +1,8 @@
-//! EdgeRelay, Debian's coturn and a bare UDP forwarder, measured side by side with one command.
+//! EdgeRelay, Debian's coturn, turn-rs and two bare UDP forwarders, measured side by side with one command.
 //!
 //! [`lab`] is the network, [`server`] starts what is measured, [`load`] is the clients and the peer,
-//! [`measure`] takes one figure, [`campaign`] takes all of them in turn, and [`report`] prints them.
+//! [`measure`] takes one figure, [`campaign`] takes all of them in turn, and [`report`] prints them;
+//! [`published`] makes README's tables of the run that is kept.
 
 pub mod campaign;
 pub mod cli;
@@ -11,7 +12,9 @@ pub mod lab;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod plain;
 pub mod profile;
+pub mod published;
 pub mod report;
 pub mod server;
 pub mod shape;

@@ -14,14 +14,15 @@ pub enum BuildError {
     #[error("cannot run cargo to build the relay ({0}): give a binary with --edgerelay")]
     Cargo(#[from] io::Error),
     /// It failed.
-    #[error("`cargo build --release -p edgerelay` failed: fix it, or give a binary with --edgerelay")]
+    #[error("`cargo build -p edgerelay` failed: fix it, or give a binary with --edgerelay")]
     Failed,
 }
 
-/// Builds the relay as it is released, and finds its binary.
-pub fn build_relay() -> Result<PathBuf, BuildError> {
+/// Builds the relay, as it is released or for a test, and finds its binary.
+pub fn build_relay(release: bool) -> Result<PathBuf, BuildError> {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "-p", "edgerelay", "--bin", "edgerelay"])
+        .args(["build", "-p", "edgerelay", "--bin", "edgerelay"])
+        .args(release.then_some("--release"))
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()?;
@@ -36,6 +37,43 @@ pub fn build_relay() -> Result<PathBuf, BuildError> {
         .ok_or(BuildError::Failed)
 }
 
+/// The version of turn-rs that is measured.
+pub const TURN_RS: &str = "4.1.5";
+
+/// Finds turn-rs, or has cargo build and install it into the cache, which is
+/// `$EDGERELAY_CACHE` or `~/.cache/edgerelay`.
+pub fn install_turn_rs() -> Result<PathBuf, TurnRsError> {
+    let cache = env::var_os("EDGERELAY_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache/edgerelay")));
+    let root = cache.ok_or(TurnRsError::NoCache)?.join(format!("turn-server-{TURN_RS}"));
+    let binary = root.join("bin/turn-server");
+    if binary.exists() {
+        return Ok(binary);
+    }
+    // Only what is measured: its other features need protoc and OpenSSL's cousins.
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["install", "turn-server", "--version", TURN_RS, "--locked"])
+        .args(["--no-default-features", "--features", "udp", "--root"])
+        .arg(&root)
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() { Ok(binary) } else { Err(TurnRsError::Failed) }
+}
+
+/// Why there is no turn-rs.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnRsError {
+    /// No place for it.
+    #[error("there is no home directory to install turn-rs in: set EDGERELAY_CACHE")]
+    NoCache,
+    /// cargo did not run.
+    #[error("cannot run cargo to install turn-rs ({0}): leave it out with --servers")]
+    Cargo(#[from] io::Error),
+    /// It failed.
+    #[error("`cargo install turn-server` failed: leave it out with --servers")]
+    Failed,
+}
+
 /// The machine and what runs on it, in one line.
 pub fn describe() -> String {
     let file = |path| fs::read_to_string(path).unwrap_or_default();
@@ -46,7 +84,7 @@ pub fn describe() -> String {
     let coturn = Command::new("turnserver").arg("--version").output();
     let coturn = coturn.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     format!(
-        "{model}, {cores} cores, Linux {}, coturn {}",
+        "{model}, {cores} cores, Linux {}, coturn {}, turn-rs {TURN_RS}",
         file("/proc/sys/kernel/osrelease").trim(),
         coturn.ok().filter(|version| !version.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
     )

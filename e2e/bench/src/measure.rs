@@ -2,17 +2,18 @@
 
 use std::{io, time::Duration};
 
+use procfs::ProcError;
+
 use crate::{
     lab::{Lab, RELAY, RELAY_PORTS, client_address},
     load::{
-        self, Cycles, Depth, DialogueError, Framing, Offer, Outcome, Session, Sockets, is_answering,
-        open_sessions,
+        self, Cycles, DialogueError, Framing, Offer, Outcome, Session, Sockets, is_answering,
+        open_allocations, open_channels, open_pairs,
     },
     profile::{Profile, Shares},
     server::{Contender, Server, ServerError, Stage},
-    shape::{Direction, Shape},
-    statistics::percentile,
-    usage::{CpuClocks, resident_bytes},
+    shape::{Direction, Pacing, Shape},
+    usage::CpuClocks,
 };
 
 /// Where and for how long measurements are made.
@@ -23,8 +24,23 @@ pub struct Bench {
     pub sockets: Sockets,
     /// What servers are started with.
     pub stage: Stage,
-    /// How long each measurement lasts.
-    pub duration: Duration,
+    /// For how long each figure is taken.
+    pub windows: Windows,
+}
+
+/// For how long each figure is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows {
+    /// The cost of a packet, latency, and cycles.
+    pub figure: Duration,
+    /// A rate that is to be free of loss: longer than any queue on the way lasts.
+    pub capacity: Duration,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self { figure: Duration::from_secs(1), capacity: Duration::from_secs(5) }
+    }
 }
 
 /// Why a measurement failed.
@@ -36,9 +52,21 @@ pub enum MeasureError {
     /// Its answers.
     #[error("{0}: {1}")]
     Dialogue(Contender, #[source] DialogueError),
-    /// Reading clocks or sending packets.
+    /// A figure of a server that relays nothing would be none.
+    #[error("{0}: none of {1} packets arrived ({2})")]
+    NothingArrived(Contender, u64, Shape),
+    /// Nor is the figure of one that changes packets, or gives them to somebody else.
+    #[error("{0}: {1} packets arrived changed or where they do not belong ({2})")]
+    WrongPackets(Contender, u64, Shape),
+    /// There is no rate that lasts.
+    #[error("{0} loses packets even at {1:.0} a second ({2}); is the machine busy with something else?")]
+    NeverLossless(Contender, f64, Shape),
+    /// Sending packets.
     #[error("the measurement failed: {0}")]
     Io(#[from] io::Error),
+    /// Reading clocks.
+    #[error("the clocks cannot be read: {0}")]
+    Clocks(#[from] ProcError),
 }
 
 /// What a relayed packet costs.
@@ -74,92 +102,113 @@ pub struct Latency {
 pub const TOLERATED_LOSS: f64 = 0.001;
 /// The rate at which the cost of a packet is measured: less than any of the servers can do.
 pub const MODERATE_RATE: f64 = 100_000.0;
-/// How often the packets of [`MODERATE_RATE`] leave, all that are due at once.
-pub const MODERATE_INTERVAL: Duration = Duration::from_micros(200);
+/// No server is so slow.
+const LEAST_RATE: f64 = 1_000.0;
 /// Allocations that memory is measured with.
 pub const IDLE_ALLOCATIONS: u32 = 4_000;
 
 const WARM_UP: Duration = Duration::from_millis(300);
 
 impl Bench {
-    /// The cost of a packet at [`MODERATE_RATE`].
-    pub fn packet_cost(&self, contender: Contender, shape: Shape) -> Result<PacketCost, MeasureError> {
-        let (server, sessions) = self.serve(contender, shape.allocations)?;
-        self.cost_of(&server, &sessions, shape)
+    /// The cost of a packet at [`MODERATE_RATE`], for each pacing.
+    pub fn packet_costs(
+        &self,
+        contender: Contender,
+        shape: Shape,
+    ) -> Result<[(Pacing, PacketCost); 2], MeasureError> {
+        let service = self.serve(contender, shape)?;
+        let [smooth, bursts] = Pacing::ALL;
+        Ok([(smooth, self.cost_of(&service, smooth)?), (bursts, self.cost_of(&service, bursts)?)])
     }
 
     /// Where a server's time goes at [`MODERATE_RATE`], and the cost of a packet while it is watched.
     pub fn profile(&self, contender: Contender, shape: Shape) -> Result<(Shares, PacketCost), MeasureError> {
-        let (server, sessions) = self.serve(contender, shape.allocations)?;
-        let profile = Profile::start(server.id())?;
-        let cost = self.cost_of(&server, &sessions, shape)?;
+        let service = self.serve(contender, shape)?;
+        let profile = Profile::start(service.server.id())?;
+        let cost = self.cost_of(&service, Pacing::Bursts)?;
         Ok((profile.finish()?, cost))
     }
 
-    fn cost_of(
-        &self,
-        server: &Server,
-        sessions: &[Session],
-        shape: Shape,
-    ) -> Result<PacketCost, MeasureError> {
-        let offer = Offer {
-            direction: shape.direction,
-            payload: shape.payload,
-            rate: MODERATE_RATE,
-            duration: WARM_UP,
-            interval: MODERATE_INTERVAL,
-        };
-        load::run(&self.sockets, sessions, &offer)?;
-        let before = CpuClocks::read(server.id(), self.stage.core)?;
-        let outcome = load::run(&self.sockets, sessions, &Offer { duration: self.duration, ..offer })?;
-        let spent = CpuClocks::read(server.id(), self.stage.core)?.since(&before);
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.received.max(1) as f64;
+    /// The receive buffers of a server's sockets: the least and the largest.
+    pub fn receive_buffers(&self, contender: Contender) -> Result<Option<(u64, u64)>, MeasureError> {
+        let direction = if contender.carries(Direction::Both) { Direction::Both } else { Direction::Pair };
+        let service = self.serve(contender, Shape { direction, payload: 160, allocations: 1 })?;
+        Ok(service.server.receive_buffers(&self.lab)?)
+    }
+
+    fn cost_of(&self, service: &Service, pacing: Pacing) -> Result<PacketCost, MeasureError> {
+        let offer = |duration| self.offer(service, MODERATE_RATE, pacing, duration);
+        let clocks = || CpuClocks::read(service.server.id(), self.stage.core);
+        offer(WARM_UP)?;
+        let before = clocks()?;
+        let outcome = offer(self.windows.figure)?;
+        let spent = clocks()?.since(&before);
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.received as f64;
         Ok(PacketCost { process: each(spent.process), core: each(spent.core), loss: outcome.loss() })
     }
 
     /// The highest rate without loss, to within three percent.
+    ///
+    /// Short windows find about where it is, as far as queues allow; long ones then go down from there
+    /// until nothing is lost, or up until something is.
     pub fn capacity(&self, contender: Contender, shape: Shape) -> Result<Pace, MeasureError> {
-        const START: f64 = 200_000.0;
-        const LEAST: f64 = 1_000.0;
-        const CLOSE: f64 = 1.03;
-        let (_server, sessions) = self.serve(contender, shape.allocations)?;
-        let (mut good, mut bad) = (LEAST, f64::INFINITY);
-        let mut load_bound = false;
-        let mut rate = START;
-        while bad / good > CLOSE {
-            // The second try is for what else the machine does.
-            let mut outcome = self.smooth(&sessions, shape, rate, self.duration / 2)?;
-            if outcome.loss() > TOLERATED_LOSS {
-                outcome = self.smooth(&sessions, shape, rate, self.duration / 2)?;
-            }
+        const STEP: f64 = 1.03;
+        let service = self.serve(contender, shape)?;
+        let estimate = self.estimate(&service)?;
+        let (mut rate, mut best, mut was_lossy) = (estimate, None, false);
+        while rate > estimate / 2.0 {
+            let outcome = self.offer(&service, rate, Pacing::Smooth, self.windows.capacity)?;
             let lossless = outcome.loss() <= TOLERATED_LOSS;
-            if lossless && !outcome.is_short_of_load() {
+            if lossless && outcome.is_short_of_load() {
+                return Ok(Pace { rate: best.unwrap_or(rate / STEP), load_bound: true });
+            }
+            match (lossless, best) {
+                (true, _) if was_lossy => return Ok(Pace { rate, load_bound: false }),
+                (false, Some(rate)) => return Ok(Pace { rate, load_bound: false }),
+                (true, _) => {
+                    best = Some(rate);
+                    rate *= STEP;
+                }
+                (false, None) => {
+                    was_lossy = true;
+                    rate /= STEP;
+                }
+            }
+        }
+        Err(MeasureError::NeverLossless(contender, rate, shape))
+    }
+
+    /// About the highest rate without loss, by halving.
+    fn estimate(&self, service: &Service) -> Result<f64, MeasureError> {
+        const START: f64 = 200_000.0;
+        const FACTOR: f64 = 1.4;
+        const CLOSE: f64 = 1.05;
+        const WINDOW: Duration = Duration::from_millis(500);
+        let (mut good, mut bad) = (LEAST_RATE, f64::INFINITY);
+        let mut rate = START;
+        while bad / good > CLOSE && rate >= LEAST_RATE {
+            let outcome = self.offer(service, rate, Pacing::Smooth, WINDOW)?;
+            if outcome.loss() <= TOLERATED_LOSS && !outcome.is_short_of_load() {
                 good = rate;
             } else {
                 bad = rate;
-                load_bound = lossless;
             }
-            rate = match (good > LEAST, bad.is_finite()) {
+            rate = match (good > LEAST_RATE, bad.is_finite()) {
                 (true, true) => f64::midpoint(good, bad),
-                (true, false) => good * 1.4,
-                (false, _) => bad / 1.4,
+                (true, false) => good * FACTOR,
+                (false, _) => bad / FACTOR,
             };
-            if rate < LEAST {
-                break;
-            }
         }
-        Ok(Pace { rate: good, load_bound })
+        Ok(good)
     }
 
     /// Latency at a rate, packets sent one after the other.
     pub fn latency(&self, contender: Contender, shape: Shape, rate: f64) -> Result<Latency, MeasureError> {
-        let (_server, sessions) = self.serve(contender, shape.allocations)?;
-        self.smooth(&sessions, shape, rate, WARM_UP)?;
-        let mut latencies = self.smooth(&sessions, shape, rate, self.duration)?.latencies;
-        latencies.sort_unstable();
-        let microseconds =
-            |percent| percentile(&latencies, percent).map_or(f64::NAN, |ns| f64::from(ns) / 1e3);
-        Ok(Latency { p50: microseconds(50.0), p99: microseconds(99.0) })
+        let service = self.serve(contender, shape)?;
+        self.offer(&service, rate, Pacing::Smooth, WARM_UP)?;
+        let latencies = self.offer(&service, rate, Pacing::Smooth, self.windows.figure)?.latencies;
+        let microseconds = |share| latencies.value_at_quantile(share) as f64 / 1e3;
+        Ok(Latency { p50: microseconds(0.5), p99: microseconds(0.99) })
     }
 
     /// Allocate-to-Refresh(0) cycles in each second.
@@ -171,71 +220,79 @@ impl Bench {
         let mut cycles = Cycles::new(&self.sockets, 0);
         cycles.run(WARM_UP).map_err(failed)?;
         let before = CpuClocks::read(server.id(), self.stage.core)?;
-        let completed = cycles.run(self.duration).map_err(failed)?;
+        let completed = cycles.run(self.windows.figure).map_err(failed)?;
         let spent = CpuClocks::read(server.id(), self.stage.core)?.since(&before);
-        let load_bound = spent.process < self.duration.mul_f64(BUSY);
-        Ok(Pace { rate: completed as f64 / self.duration.as_secs_f64(), load_bound })
+        let load_bound = spent.process < self.windows.figure.mul_f64(BUSY);
+        Ok(Pace { rate: completed as f64 / self.windows.figure.as_secs_f64(), load_bound })
     }
 
     /// Bytes of resident memory that an idle allocation adds.
     pub fn memory(&self, contender: Contender) -> Result<f64, MeasureError> {
         let server = self.start(contender, 0)?;
-        let before = resident_bytes(server.id())?;
-        self.open(contender, IDLE_ALLOCATIONS, Depth::Allocation)?;
-        let after = resident_bytes(server.id())?;
+        let before = server.resident_bytes();
+        open_allocations(&self.sockets, IDLE_ALLOCATIONS)
+            .map_err(|error| MeasureError::Dialogue(contender, error))?;
+        let after = server.resident_bytes();
         Ok(after.saturating_sub(before) as f64 / f64::from(IDLE_ALLOCATIONS))
     }
 
-    /// A server with so many sessions that data can go through.
-    pub fn serve(&self, contender: Contender, count: u32) -> Result<(Server, Vec<Session>), MeasureError> {
-        let server = self.start(contender, count)?;
-        let sessions = if contender.speaks_turn() {
-            self.open(contender, count, Depth::Channel)?
-        } else {
-            bare_sessions(count)
+    /// A server with the sessions that data of this shape goes through.
+    fn serve(&self, contender: Contender, shape: Shape) -> Result<Service, MeasureError> {
+        let server = self.start(contender, shape.allocations)?;
+        let sessions = match (contender.speaks_turn(), shape.direction) {
+            (false, _) => Ok(bare_sessions(shape.allocations)),
+            (true, Direction::Pair) => open_pairs(&self.sockets, shape.allocations),
+            (true, _) => open_channels(&self.sockets, shape.allocations),
         };
-        Ok((server, sessions))
+        let sessions = sessions.map_err(|error| MeasureError::Dialogue(contender, error))?;
+        Ok(Service { server, sessions, shape })
     }
 
     fn start(&self, contender: Contender, sessions: u32) -> Result<Server, MeasureError> {
-        let probe = || {
-            if contender.speaks_turn() {
-                is_answering(&self.sockets)
-            } else {
-                self.forwards(&bare_sessions(1))
-            }
-        };
+        let probe = || if contender.speaks_turn() { is_answering(&self.sockets) } else { self.forwards() };
         Ok(Server::start(contender, &self.stage, &self.lab, sessions, probe)?)
     }
 
-    fn open(&self, contender: Contender, count: u32, depth: Depth) -> Result<Vec<Session>, MeasureError> {
-        open_sessions(&self.sockets, 0, count, depth)
-            .map_err(|error| MeasureError::Dialogue(contender, error))
+    /// Whether a forwarder lets a packet through.
+    fn forwards(&self) -> bool {
+        let moment = Duration::from_millis(10);
+        let offer =
+            Offer { direction: Direction::Up, payload: 160, rate: 100.0, duration: moment, interval: moment };
+        load::run(&self.sockets, &bare_sessions(1), &offer).is_ok_and(|outcome| outcome.received > 0)
     }
 
-    /// Whether a packet gets through.
-    fn forwards(&self, sessions: &[Session]) -> bool {
-        let offer = Offer {
-            direction: Direction::Up,
-            payload: 160,
-            rate: 100.0,
-            duration: Duration::from_millis(10),
-            interval: Duration::from_millis(10),
-        };
-        load::run(&self.sockets, sessions, &offer).is_ok_and(|outcome| outcome.received > 0)
-    }
-
-    fn smooth(
+    /// Sends packets at a rate; what became of them, if that says anything.
+    fn offer(
         &self,
-        sessions: &[Session],
-        shape: Shape,
+        service: &Service,
         rate: f64,
+        pacing: Pacing,
         duration: Duration,
-    ) -> io::Result<Outcome> {
-        let Shape { direction, payload, .. } = shape;
-        let offer = Offer { direction, payload, rate, duration, interval: Duration::ZERO };
-        load::run(&self.sockets, sessions, &offer)
+    ) -> Result<Outcome, MeasureError> {
+        let Service { server, sessions, shape } = service;
+        let Shape { direction, payload, .. } = *shape;
+        let offer = Offer { direction, payload, rate, duration, interval: pacing.interval() };
+        let outcome = load::run(&self.sockets, sessions, &offer)?;
+        checked(server.contender(), *shape, outcome)
     }
+}
+
+/// A running server, and the sessions that traffic of one shape goes through.
+struct Service {
+    server: Server,
+    sessions: Vec<Session>,
+    shape: Shape,
+}
+
+/// An outcome that figures can be taken of.
+fn checked(contender: Contender, shape: Shape, outcome: Outcome) -> Result<Outcome, MeasureError> {
+    if outcome.wrong > 0 {
+        return Err(MeasureError::WrongPackets(contender, outcome.wrong, shape));
+    }
+    if outcome.received == 0 {
+        return Err(MeasureError::NothingArrived(contender, outcome.sent, shape));
+    }
+    Ok(outcome)
 }
 
 /// The sessions of the forwarder's table.
@@ -248,4 +305,21 @@ fn bare_sessions(count: u32) -> Vec<Session> {
             framing: Framing::Bare,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(received: u64, wrong: u64) -> Result<Outcome, MeasureError> {
+        let outcome = Outcome { sent: 100, received, wrong, ..Outcome::of(100) };
+        checked(Contender::Coturn, "up-160-1".parse().unwrap(), outcome)
+    }
+
+    #[test]
+    fn a_server_that_relays_nothing_or_something_else_has_no_figures() {
+        assert!(outcome(1, 0).is_ok());
+        assert!(matches!(outcome(0, 0), Err(MeasureError::NothingArrived(_, 100, _))));
+        assert!(matches!(outcome(99, 1), Err(MeasureError::WrongPackets(_, 1, _))));
+    }
 }

@@ -4,40 +4,60 @@ use std::{
     env, fmt,
     fs::File,
     io::{self, Write as _},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::PathBuf,
     process::Command,
     time::Duration,
 };
 
 use rustix::thread::{CpuSet, sched_setaffinity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use testbed::{Process, within};
 
 use crate::{
     lab::{Lab, RELAY, RELAY_PORTS, SERVER},
-    load::{PASSWORD, REALM, USERNAME},
+    shape::Direction,
 };
 
+/// The user that every server knows.
+pub const USERNAME: &str = "bench";
+/// Its password.
+pub const PASSWORD: &str = "a password for the benchmark";
+/// The realm of every server.
+const REALM: &str = "bench.example";
+
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Contender {
-    /// The release binary of this workspace, with one worker.
+    /// The release binary of this workspace.
     Edgerelay,
     /// Debian's turnserver, with one relay thread.
     Coturn,
-    /// The bare forwarder of this program.
+    /// turn-rs, with one thread. It relays between its own clients only.
+    TurnRs,
+    /// A bare forwarder with the relay's own I/O code.
     Floor,
+    /// A bare forwarder that shares no code with the relay.
+    Plain,
 }
 
 impl Contender {
     /// All of them, in the order of a table's columns.
-    pub const ALL: [Self; 3] = [Self::Edgerelay, Self::Coturn, Self::Floor];
+    pub const ALL: [Self; 5] = [Self::Edgerelay, Self::Coturn, Self::TurnRs, Self::Floor, Self::Plain];
 
     /// Whether it speaks TURN.
     pub fn speaks_turn(self) -> bool {
-        self != Self::Floor
+        !matches!(self, Self::Floor | Self::Plain)
+    }
+
+    /// Whether it relays such traffic.
+    pub fn carries(self, direction: Direction) -> bool {
+        match self {
+            Self::Edgerelay | Self::Coturn => true,
+            Self::TurnRs => direction == Direction::Pair,
+            Self::Floor | Self::Plain => direction != Direction::Pair,
+        }
     }
 }
 
@@ -46,7 +66,9 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Self::Edgerelay => "EdgeRelay",
             Self::Coturn => "coturn",
-            Self::Floor => "floor",
+            Self::TurnRs => "turn-rs",
+            Self::Floor => "own-I/O forwarder",
+            Self::Plain => "plain forwarder",
         })
     }
 }
@@ -58,6 +80,8 @@ pub struct Stage {
     pub core: usize,
     /// The relay's release binary.
     pub edgerelay: PathBuf,
+    /// The binary of turn-rs, where that is measured.
+    pub turn_rs: PathBuf,
 }
 
 /// Why a server does not run.
@@ -93,7 +117,8 @@ fn hint(contender: Contender) -> &'static str {
     match contender {
         Contender::Edgerelay => " (is `cargo build --release -p edgerelay` done?)",
         Contender::Coturn => " (is Debian's coturn installed?)",
-        Contender::Floor => "",
+        Contender::TurnRs => " (is the turn-server in the cache a whole one?)",
+        Contender::Floor | Contender::Plain => "",
     }
 }
 
@@ -102,6 +127,7 @@ pub struct Server {
     contender: Contender,
     process: Process,
     _configuration: File,
+    _log: File,
 }
 
 /// How long a server may take to answer.
@@ -117,18 +143,19 @@ impl Server {
         mut answers: impl FnMut() -> bool,
     ) -> Result<Self, ServerError> {
         let prepare = || {
-            let configuration = unnamed_file(&configuration(contender))?;
-            io::Result::Ok((command(contender, stage, lab, sessions, &configuration)?, configuration))
+            let (configuration, log) = (unnamed_file(&configuration(contender))?, tempfile::tempfile()?);
+            let command = command(contender, stage, lab, sessions, [&configuration, &log])?;
+            io::Result::Ok((command, configuration, log))
         };
-        let (command, configuration) =
+        let (command, configuration, log) =
             prepare().map_err(|source| ServerError::Configuration { contender, source })?;
         let mut process = Process::start(&contender.to_string(), command);
         let state =
             within(PATIENCE, || if answers() { Some(true) } else { (!process.runs()).then_some(false) });
         match state {
-            Some(true) => Ok(Self { contender, process, _configuration: configuration }),
-            Some(false) => Err(ServerError::Ended { contender, output: process.output() }),
-            None => Err(ServerError::Silent { contender, output: process.output() }),
+            Some(true) => Ok(Self { contender, process, _configuration: configuration, _log: log }),
+            Some(false) => Err(ServerError::Ended { contender, output: last_of(&log) }),
+            None => Err(ServerError::Silent { contender, output: last_of(&log) }),
         }
     }
 
@@ -141,25 +168,57 @@ impl Server {
     pub fn contender(&self) -> Contender {
         self.contender
     }
+
+    /// Bytes of physical memory that it occupies.
+    pub fn resident_bytes(&self) -> u64 {
+        self.process.resident_bytes()
+    }
+
+    /// The least and the largest receive buffer of its UDP sockets in bytes, as the kernel counts them
+    /// (`ss`).
+    pub fn receive_buffers(&self, lab: &Lab) -> io::Result<Option<(u64, u64)>> {
+        let output = lab.server.command("ss").args(["--udp", "--all", "--numeric", "--memory"]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let sizes = text.split(',').filter_map(|field| field.strip_prefix("rb")?.parse().ok());
+        Ok(sizes.fold(None, |range, size: u64| {
+            let (least, largest) = range.unwrap_or((size, size));
+            Some((size.min(least), size.max(largest)))
+        }))
+    }
 }
 
-/// The command of a server, on a core of its own in the server's namespace.
+/// The command of a server, on a core of its own in the server's namespace. Its log goes to a file: who
+/// read it would take time from the load.
 fn command(
     contender: Contender,
     stage: &Stage,
     lab: &Lab,
     sessions: u32,
-    configuration: &File,
+    files: [&File; 2],
 ) -> io::Result<Command> {
-    let mut command = lab.server.command("taskset");
-    command.args(["--cpu-list", &stage.core.to_string()]);
-    let path = format!("/proc/{}/fd/{}", std::process::id(), configuration.as_raw_fd());
+    let [configuration, log] =
+        files.map(|file| format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+    let mut command = lab.server.command("sh");
+    command.args(["-c", r#"exec "$@" >>"$0" 2>&1"#, &log, "taskset", "--cpu-list", &stage.core.to_string()]);
     match contender {
-        Contender::Edgerelay => command.arg(&stage.edgerelay).args(["serve", "--config", &path]),
-        Contender::Coturn => command.args(["turnserver", "-c", &path]),
+        Contender::Edgerelay => command.arg(&stage.edgerelay).args(["serve", "--config", &configuration]),
+        Contender::Coturn => command.args(["turnserver", "-c", &configuration]),
+        Contender::TurnRs => command.arg(&stage.turn_rs).args(["--config", &configuration]),
         Contender::Floor => command.arg(env::current_exe()?).args(["forward", &sessions.to_string()]),
+        Contender::Plain => {
+            command.arg(env::current_exe()?).args(["forward", "--plain", &sessions.to_string()])
+        }
     };
     Ok(command)
+}
+
+/// What a server wrote at last.
+fn last_of(log: &File) -> String {
+    const TAIL: u64 = 4_000;
+    let length = log.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = [0; TAIL as usize];
+    let read = log.read_at(&mut bytes, length.saturating_sub(TAIL)).unwrap_or(0);
+    String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned()
 }
 
 /// What a server reads before it starts.
@@ -167,7 +226,8 @@ fn configuration(contender: Contender) -> String {
     match contender {
         Contender::Edgerelay => edgerelay_configuration(),
         Contender::Coturn => coturn_configuration(),
-        Contender::Floor => String::new(),
+        Contender::TurnRs => turn_rs_configuration(),
+        Contender::Floor | Contender::Plain => String::new(),
     }
 }
 
@@ -198,15 +258,12 @@ fn coturn_configuration() -> String {
     )
 }
 
-/// Its defaults, with limits and answer budgets that the load stays below.
+/// What README's `serve` runs with, on the lab's address, with limits and budgets that the load stays
+/// below.
 fn edgerelay_configuration() -> String {
     let (first, last) = (RELAY_PORTS.start(), RELAY_PORTS.end());
     format!(
         r#"realm = "{REALM}"
-
-[[listeners]]
-transport = "udp"
-address = "{SERVER}"
 
 [relay]
 ports = "{first}-{last}"
@@ -224,16 +281,24 @@ channels = 100_000
 [limits.answers]
 per_source_bytes_per_second = 10_000_000
 total_bytes_per_second = 100_000_000
+"#
+    )
+}
 
-[workers]
-count = 1
-pin = false
+/// Its defaults, with one thread.
+fn turn_rs_configuration() -> String {
+    format!(
+        r#"[server]
+realm = "{REALM}"
+max-threads = 1
 
-[admin]
-address = "127.0.0.1:9090"
+[[server.interfaces]]
+transport = "udp"
+listen = "{SERVER}"
+external = "{SERVER}"
 
-[telemetry]
-log_level = "warn"
+[auth.static-credentials]
+{USERNAME} = "{PASSWORD}"
 "#
     )
 }

@@ -1,11 +1,11 @@
 //! What traffic a measurement is made with.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Which way packets are relayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Client to peer.
@@ -14,11 +14,16 @@ pub enum Direction {
     Down,
     /// Half of the packets each way.
     Both,
+    /// From the client of one allocation to the client of another one, through both of their relayed
+    /// addresses: a call of two clients that may use nothing but the relay.
+    Pair,
 }
 
 impl Direction {
+    /// Those between clients and a peer.
+    pub const WITH_PEER: [Self; 3] = [Self::Up, Self::Down, Self::Both];
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Up, Self::Down, Self::Both];
+    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Both, Self::Pair];
 
     /// How a table calls it.
     pub fn title(self) -> &'static str {
@@ -26,6 +31,7 @@ impl Direction {
             Self::Up => "client → peer",
             Self::Down => "peer → client",
             Self::Both => "both",
+            Self::Pair => "client → relay → relay → client",
         }
     }
 
@@ -34,7 +40,40 @@ impl Direction {
             Self::Up => "up",
             Self::Down => "down",
             Self::Both => "both",
+            Self::Pair => "pair",
         }
+    }
+}
+
+/// How packets leave, at the same rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pacing {
+    /// One after the other, in even intervals.
+    Smooth,
+    /// All that are due in 200 µs at once.
+    Bursts,
+}
+
+impl Pacing {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Smooth, Self::Bursts];
+
+    /// The time between two departures; zero for each packet when it is due.
+    pub fn interval(self) -> Duration {
+        match self {
+            Self::Smooth => Duration::ZERO,
+            Self::Bursts => Duration::from_micros(200),
+        }
+    }
+}
+
+impl fmt::Display for Pacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smooth => "smooth",
+            Self::Bursts => "bursts",
+        })
     }
 }
 
@@ -45,7 +84,7 @@ pub struct Shape {
     pub direction: Direction,
     /// Bytes of application data in each packet.
     pub payload: usize,
-    /// Allocations that take turns.
+    /// Allocations that take turns; pairs of them with [`Direction::Pair`].
     pub allocations: u32,
 }
 
@@ -81,10 +120,16 @@ impl Serialize for Shape {
     }
 }
 
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// Why a text is no shape.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "a shape is DIRECTION-BYTES-ALLOCATIONS such as up-160-100: up, down or both, {LEAST_PAYLOAD} to \
+    "a shape is DIRECTION-BYTES-ALLOCATIONS such as up-160-100: up, down, both or pair, {LEAST_PAYLOAD} to \
      {LARGEST_PAYLOAD} bytes, 1 to {MOST_ALLOCATIONS} allocations"
 )]
 pub struct NoShape;

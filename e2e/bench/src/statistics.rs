@@ -1,4 +1,4 @@
-//! Medians and percentiles.
+//! Medians and ranges of a few runs.
 
 /// The median: the middle value, or the mean of the two in the middle. `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
@@ -19,13 +19,6 @@ pub fn range(values: &[f64]) -> Option<(f64, f64)> {
     Some((least, greatest))
 }
 
-/// The smallest of `sorted` that at least `percent` percent of the values do not exceed (nearest
-/// rank). `None` of nothing.
-pub fn percentile(sorted: &[u32], percent: f64) -> Option<u32> {
-    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,15 +35,5 @@ mod tests {
     fn the_range_ends_at_the_extremes() {
         assert_eq!(range(&[]), None);
         assert_eq!(range(&[3.0, -1.0, 2.0]), Some((-1.0, 3.0)));
-    }
-
-    #[test]
-    fn a_percentile_is_a_value_that_occurred() {
-        let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!(percentile(&[], 50.0), None);
-        assert_eq!(percentile(&[7], 99.0), Some(7));
-        assert_eq!(percentile(&hundred, 50.0), Some(50));
-        assert_eq!(percentile(&hundred, 99.0), Some(99));
-        assert_eq!(percentile(&hundred, 100.0), Some(100));
     }
 }

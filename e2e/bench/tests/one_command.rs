@@ -1,22 +1,40 @@
 //! The benchmark as a person runs it. Needs root, like everything that makes namespaces, and coturn.
 
 use std::{
-    fs,
-    process::{Child, Command, Stdio},
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
+use edgerelay_bench::machine::build_relay;
 use rustix::process::{Pid, test_kill_process};
 use testbed::{eventually, eventually_true};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One short measurement of the servers that need no build of the relay.
-fn bench(figures: &str) -> Command {
+/// A run with few packets that takes `edgerelay` for the relay.
+fn bench(edgerelay: &Path, servers: &str, figures: &str, shapes: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgerelay-bench"));
-    command.args(["--quick", "--servers", "coturn,floor", "--figures", figures, "--shapes", "both-160-2"]);
-    command.args(["--edgerelay", "/bin/true"]);
+    command.args(["--quick", "--servers", servers, "--figures", figures, "--shapes", shapes]);
+    command.arg("--edgerelay").arg(edgerelay);
     command
+}
+
+/// The relay, as the other tests of this checkout have it.
+fn relay() -> PathBuf {
+    env::var_os("RELAY_UNDER_TEST").map_or_else(|| build_relay(false).unwrap(), PathBuf::from)
+}
+
+/// The figures of each row that starts so.
+fn rows(output: &Output, start: &str) -> Vec<Vec<f64>> {
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let figures = |line: &str| -> Vec<f64> {
+        let cells = line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).skip(1);
+        cells.map(|cell| cell.trim_end_matches(" (loss)").replace(',', "").parse().unwrap()).collect()
+    };
+    table.lines().filter(|line| line.starts_with(start)).map(figures).collect()
 }
 
 /// The server that a running benchmark has started.
@@ -30,23 +48,46 @@ fn server_of(bench: &Child) -> Option<Pid> {
 }
 
 #[test]
-fn packets_pass_both_servers_and_the_table_tells_their_cost() {
-    let output = bench("cpu,memory").output().unwrap();
-    let table = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let row = table.lines().find(|line| line.starts_with("| 160 B, both, 2 allocations |")).unwrap();
-    let cells: Vec<&str> = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    for cell in &cells[1..] {
-        let cost: f64 = cell.trim_end_matches(" (loss)").parse().unwrap();
-        assert!(cost > 0.0, "{table}");
+fn packets_pass_every_server_and_the_table_tells_their_cost() {
+    let servers = "edgerelay,coturn,floor,plain";
+    let output = bench(&relay(), servers, "cpu,memory", "both-160-2").output().unwrap();
+    for pacing in ["smooth", "bursts"] {
+        let rows = rows(&output, &format!("| 160 B, both, 2 allocations, {pacing} |"));
+        assert_eq!(rows.len(), 2, "the process, and all of the core");
+        for row in rows {
+            assert_eq!(row.len(), 4 + 3, "four servers, three ratios: {row:?}");
+            // No packet costs less than its system calls, or longer than the core has at this rate.
+            assert!(row.iter().all(|figure| (0.05..200.0).contains(figure)), "{row:?}");
+        }
     }
-    assert_eq!(cells.len(), 3, "coturn and the floor: {row}");
-    assert!(table.contains("Resident bytes for each idle allocation"), "{table}");
+    let [memory] = rows(&output, "| – |").try_into().unwrap();
+    assert!(memory[..2].iter().all(|bytes| (100.0..1e6).contains(bytes)), "EdgeRelay and coturn: {memory:?}");
+}
+
+#[test]
+fn pairs_of_clients_reach_each_other_through_both_of_their_relayed_addresses() {
+    let output = bench(&relay(), "edgerelay,coturn,floor", "cpu", "pair-160-2").output().unwrap();
+    let rows = rows(&output, "| 160 B, client → relay → relay → client, 2 pairs, smooth |");
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.len() == 2 + 1), "a forwarder has no pairs: {rows:?}");
+}
+
+#[test]
+fn a_server_that_is_dead_has_no_figures() {
+    let output = bench(Path::new("/bin/true"), "edgerelay", "cpu", "up-160-1").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("EdgeRelay ended by itself"), "{said}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
 fn a_killed_run_leaves_no_server_behind() {
-    let mut run = bench("capacity").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = bench(Path::new("/bin/true"), "coturn", "capacity", "both-160-2")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let server = eventually(DEADLINE, "a server to be started", || server_of(&run));
     run.kill().unwrap();
     run.wait().unwrap();

@@ -65,16 +65,23 @@ impl Challenge {
         })
     }
 
-    /// The algorithm to use: the first known one of the server's list, in which its best is the first.
+    /// The same as a client older than RFC 8489 sees it: MD5, MESSAGE-INTEGRITY and a plain name. Browsers
+    /// are such clients.
+    pub fn classic(self) -> Self {
+        Self { algorithms: None, anonymous: false, ..self }
+    }
+
+    /// The algorithm to use: the stronger one where both are offered, in whatever order.
     ///
     /// # Errors
     /// When none is known.
     pub(crate) fn algorithm(&self) -> Result<PasswordAlgorithm, ChallengeError> {
         let Some(offered) = &self.algorithms else { return Ok(PasswordAlgorithm::Md5) };
-        let known = |algorithm: &PasswordAlgorithm| !matches!(algorithm, PasswordAlgorithm::Other(_));
         // No algorithm depends on the transaction.
         let offered = PasswordAlgorithms::decode(offered, &TransactionId::new([0; 12]))?;
-        offered.iter().find(known).ok_or(ChallengeError::UnknownAlgorithms)
+        let known = [PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5];
+        let best = known.into_iter().find(|known| offered.iter().any(|algorithm| algorithm == *known));
+        best.ok_or(ChallengeError::UnknownAlgorithms)
     }
 }
 
@@ -110,9 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_first_known_algorithm_is_used() {
+    fn the_strongest_algorithm_is_used() {
         let offered = PasswordAlgorithms::SHA256_MD5.as_bytes();
         assert_eq!(challenge(b"abc", Some(offered)).unwrap().algorithm(), Ok(PasswordAlgorithm::Sha256));
+        let md5_first = [0, 1, 0, 0, 0, 2, 0, 0];
+        assert_eq!(challenge(b"abc", Some(&md5_first)).unwrap().algorithm(), Ok(PasswordAlgorithm::Sha256));
         let others_first = [0, 9, 0, 0, 0, 1, 0, 0];
         assert_eq!(challenge(b"abc", Some(&others_first)).unwrap().algorithm(), Ok(PasswordAlgorithm::Md5));
         let unknown = challenge(b"abc", Some(&[0, 9, 0, 0])).unwrap();

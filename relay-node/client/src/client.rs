@@ -24,6 +24,7 @@ const MOST_CHALLENGES: u32 = 2;
 pub struct Client {
     path: Path,
     credential: Credential,
+    classic: bool,
     timing: Timing,
     ids: TransactionIds,
     login: Option<Login>,
@@ -102,6 +103,7 @@ impl Client {
         Self {
             path,
             credential,
+            classic: false,
             timing: Timing::default(),
             ids: TransactionIds::new(seed),
             login: None,
@@ -113,6 +115,11 @@ impl Client {
     /// The same with another patience.
     pub fn with_timing(self, timing: Timing) -> Self {
         Self { timing, ..self }
+    }
+
+    /// The same as a client older than RFC 8489: see [`Challenge::classic`].
+    pub fn classic(self) -> Self {
+        Self { classic: true, ..self }
     }
 
     /// Asks for something; an [`Event`] tells what came of it. Several requests may be under way.
@@ -244,6 +251,7 @@ impl Client {
     }
 
     fn log_in(&mut self, challenge: Challenge) -> Result<(), ChallengeError> {
+        let challenge = if self.classic { challenge.classic() } else { challenge };
         match &mut self.login {
             Some(login) => login.renew(challenge),
             none => {

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stun::{Message, TransactionId};
+use stun::attribute::ErrorCode;
+use stun::{BufferFull, Class, Message, TransactionId};
+use turn_client::{Allocate, AnswerError, Challenge, Failure, Login, Request};
 
-use super::{Dialogue, DialogueError, Sockets, dialogue::Request};
+use super::{DialogueError, Sockets, session::credential};
 use crate::{
     datagrams::{ReceiveBatch, SendBatch},
     lab::{SERVER, client_address},
@@ -22,6 +24,8 @@ const PATROL: Duration = Duration::from_millis(50);
 
 /// Runs cycles: each is one new client with an address of its own, which asks without credentials,
 /// allocates with them, and gives its allocation back.
+///
+/// All of them have one user's key, which is derived once, so that the load is not what is measured.
 pub struct Cycles<'a> {
     sockets: &'a Sockets,
     lanes: Vec<Lane>,
@@ -33,9 +37,20 @@ pub struct Cycles<'a> {
 /// What one of the clients served at a time is doing.
 struct Lane {
     client: u32,
-    dialogue: Dialogue,
-    request: Request,
+    login: Option<Login>,
+    step: Step,
     sent: Instant,
+}
+
+/// What a client waits for an answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Allocate without credentials.
+    Challenge,
+    /// Allocate with them.
+    Allocate,
+    /// Refresh with a lifetime of zero.
+    Release,
 }
 
 impl<'a> Cycles<'a> {
@@ -98,16 +113,16 @@ impl<'a> Cycles<'a> {
         lane.sent = Instant::now();
         let mut written = Ok(0);
         self.out.push(SERVER, Some(lane.address()), |buffer| {
-            written = lane.dialogue.write(buffer, lane.request, lane.id());
+            written = lane.write(buffer);
             *written.as_ref().unwrap_or(&0)
         });
-        written.map(drop).map_err(|_| DialogueError::Nonsense(lane.request.name()))
+        written.map(drop).map_err(|full| lane.failed(full.into()))
     }
 }
 
 impl Lane {
     fn new(client: u32) -> Self {
-        Self { client, dialogue: Dialogue::default(), request: Request::Challenge, sent: Instant::now() }
+        Self { client, login: None, step: Step::Challenge, sent: Instant::now() }
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -116,29 +131,57 @@ impl Lane {
 
     /// The transaction id: the client's number and the step.
     fn id(&self) -> TransactionId {
-        let step = match self.request {
-            Request::Challenge => 0,
-            Request::Allocate => 1,
-            _ => 2,
-        };
-        let mut id = [step; 12];
+        let mut id = [self.step as u8; 12];
         if let Some(start) = id.first_chunk_mut::<4>() {
             *start = self.client.to_be_bytes();
         }
         TransactionId::new(id)
     }
 
+    fn request(&self) -> Request {
+        match self.step {
+            Step::Challenge | Step::Allocate => Request::Allocate(Allocate::default()),
+            Step::Release => Request::Refresh { lifetime: 0 },
+        }
+    }
+
+    fn write(&self, buffer: &mut [u8]) -> Result<usize, BufferFull> {
+        let login = self.login.as_ref().filter(|_| self.step != Step::Challenge);
+        self.request().write(buffer, self.id(), login)
+    }
+
     /// Goes on after an answer; whether that ended a cycle.
     fn advance(&mut self, answer: &Message<'_>) -> Result<bool, DialogueError> {
-        self.dialogue.read(self.request, answer)?;
-        self.request = match self.request {
-            Request::Challenge => Request::Allocate,
-            Request::Allocate => Request::Release,
-            _ => {
+        self.take(answer).map_err(|failure| self.failed(failure))?;
+        self.step = match self.step {
+            Step::Challenge => Step::Allocate,
+            Step::Allocate => Step::Release,
+            Step::Release => {
                 self.client += LANES;
-                Request::Challenge
+                Step::Challenge
             }
         };
-        Ok(self.request == Request::Challenge)
+        Ok(self.step == Step::Challenge)
+    }
+
+    fn take(&mut self, answer: &Message<'_>) -> Result<(), Failure> {
+        if answer.class() == Class::Success && self.step != Step::Challenge {
+            return Ok(());
+        }
+        let error = answer.get::<ErrorCode<'_>>().map_err(AnswerError::from)?;
+        let ErrorCode { code, reason } = error.ok_or(AnswerError::Missing("error code"))?;
+        if (self.step, code) != (Step::Challenge, 401) {
+            return Err(Failure::Refused { code, reason: reason.to_owned(), alternate: None });
+        }
+        let challenge = Challenge::read(answer)?.classic();
+        match &mut self.login {
+            Some(login) => login.renew(challenge)?,
+            none => *none = Some(Login::new(credential(), challenge)?),
+        }
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> DialogueError {
+        DialogueError::Failed { request: self.request().name(), failure }
     }
 }

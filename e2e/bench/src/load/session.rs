@@ -1,7 +1,7 @@
 //! The sessions that traffic goes through, and how they are opened.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     time::{Duration, Instant},
 };
 
@@ -9,12 +9,14 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
-use stun::{Message, TransactionId, attribute::ChannelNumber};
+use stun::attribute::ChannelNumber;
+use turn_client::{Allocate, Client, Credential, Event, Failure, Path, Request, Success, Timing};
 
-use super::{Dialogue, DialogueError, Sockets, dialogue::Request};
+use super::Sockets;
 use crate::{
     datagrams::{ReceiveBatch, SendBatch},
     lab::{PEER, SERVER, client_address},
+    server::{PASSWORD, USERNAME},
 };
 
 /// How data travels between client and server.
@@ -22,7 +24,7 @@ use crate::{
 pub enum Framing {
     /// As ChannelData.
     Channel(ChannelNumber),
-    /// As it is: the bare forwarder knows no TURN.
+    /// As it is: a bare forwarder knows no TURN.
     Bare,
 }
 
@@ -37,52 +39,70 @@ pub struct Session {
     pub framing: Framing,
 }
 
-/// How far a session is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Just the allocation.
-    Allocation,
-    /// The allocation, a permission and a channel to the peer.
-    Channel,
+/// Why a client's request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DialogueError {
+    /// The server's answer, or that there is none.
+    #[error("{request}: {failure}")]
+    Failed {
+        /// What was asked for.
+        request: &'static str,
+        /// Why not.
+        failure: Failure,
+    },
+    /// The relayed address is of no use here.
+    #[error("the server gave out {0}, which is not IPv4")]
+    Relayed(SocketAddr),
+    /// A socket of the load failed.
+    #[error("the load's socket failed: {0}")]
+    Socket(#[from] std::io::Error),
 }
 
 /// The channel of every client.
-const CHANNEL: u16 = 0x4001;
-/// The first retransmission comes after this time (RFC 8489 section 6.2.1).
-const RETRANSMISSION: Duration = Duration::from_millis(500);
-/// A request is sent so many times at most.
-const ATTEMPTS: u32 = 4;
+const CHANNEL: ChannelNumber = ChannelNumber::FIRST;
 
-/// Opens `count` sessions for clients from number `first` on, one after the other.
-pub fn open_sessions(
-    sockets: &Sockets,
-    first: u32,
-    count: u32,
-    depth: Depth,
-) -> Result<Vec<Session>, DialogueError> {
-    let channel = ChannelNumber::new(CHANNEL).ok_or(DialogueError::Nonsense("ChannelBind"))?;
+/// What every client logs in with.
+pub(super) fn credential() -> Credential {
+    Credential::new(USERNAME, PASSWORD)
+}
+
+/// Opens sessions of clients number 0 to `count`, one after the other: just the allocation.
+pub fn open_allocations(sockets: &Sockets, count: u32) -> Result<Vec<Session>, DialogueError> {
     let mut exchange = Exchange::new(sockets);
-    let mut sessions = Vec::with_capacity(count as usize);
-    for number in first..first + count {
-        let client = client_address(number);
-        let mut dialogue = Dialogue::default();
-        exchange.complete(client, &mut dialogue, Request::Challenge)?;
-        let relayed = exchange.complete(client, &mut dialogue, Request::Allocate)?;
-        let relayed = relayed.ok_or(DialogueError::Nonsense("Allocate"))?;
-        if depth == Depth::Channel {
-            exchange.complete(client, &mut dialogue, Request::Permission(PEER))?;
-            exchange.complete(client, &mut dialogue, Request::Channel(channel, PEER))?;
-        }
-        sessions.push(Session { client, relayed, framing: Framing::Channel(channel) });
+    (0..count).map(|number| Ok(exchange.allocate(number)?.0)).collect()
+}
+
+/// The same with a permission and a channel to the peer for each.
+pub fn open_channels(sockets: &Sockets, count: u32) -> Result<Vec<Session>, DialogueError> {
+    let mut exchange = Exchange::new(sockets);
+    let mut open = |number| {
+        let (session, mut client) = exchange.allocate(number)?;
+        exchange.bind(&session, &mut client, PEER)?;
+        Ok(session)
+    };
+    (0..count).map(&mut open).collect()
+}
+
+/// Opens `count` pairs: clients 2n and 2n + 1 each have a channel to the other one's relayed address.
+pub fn open_pairs(sockets: &Sockets, count: u32) -> Result<Vec<Session>, DialogueError> {
+    let mut exchange = Exchange::new(sockets);
+    let mut sessions = Vec::with_capacity(2 * count as usize);
+    for number in 0..count {
+        let (one, mut ones) = exchange.allocate(2 * number)?;
+        let (other, mut others) = exchange.allocate(2 * number + 1)?;
+        exchange.bind(&one, &mut ones, other.relayed)?;
+        exchange.bind(&other, &mut others, one.relayed)?;
+        sessions.extend([one, other]);
     }
     Ok(sessions)
 }
 
-/// Whether a server answers within a moment: the first client asks for its challenge.
+/// Whether a TURN server answers within a moment.
 pub fn is_answering(sockets: &Sockets) -> bool {
     const MOMENT: Duration = Duration::from_millis(50);
-    let mut exchange = Exchange { patience: MOMENT, attempts: 1, ..Exchange::new(sockets) };
-    exchange.complete(client_address(0), &mut Dialogue::default(), Request::Challenge).is_ok()
+    let timing = Timing { first: MOMENT, transmissions: 1, last: MOMENT, stream: MOMENT };
+    let mut client = Client::new(Path::Datagrams, credential(), [0; 32]).with_timing(timing);
+    Exchange::new(sockets).ask(client_address(0), &mut client, Request::Binding).is_ok()
 }
 
 /// Requests and their answers, one at a time.
@@ -90,56 +110,80 @@ struct Exchange<'a> {
     sockets: &'a Sockets,
     out: SendBatch,
     inbox: ReceiveBatch,
-    serial: u32,
-    patience: Duration,
-    attempts: u32,
 }
 
 impl<'a> Exchange<'a> {
     fn new(sockets: &'a Sockets) -> Self {
-        Self {
-            sockets,
-            out: SendBatch::default(),
-            inbox: ReceiveBatch::default(),
-            serial: 0,
-            patience: RETRANSMISSION,
-            attempts: ATTEMPTS,
+        Self { sockets, out: SendBatch::default(), inbox: ReceiveBatch::default() }
+    }
+
+    /// Opens the allocation of client `number`.
+    fn allocate(&mut self, number: u32) -> Result<(Session, Client), DialogueError> {
+        let address = client_address(number);
+        // Nobody forges answers here: it is enough that the seeds differ.
+        let mut seed = [0; 32];
+        if let Some(start) = seed.first_chunk_mut() {
+            *start = number.to_be_bytes();
+        }
+        // Browsers are classic clients, and turn-rs takes no other.
+        let mut client = Client::new(Path::Datagrams, credential(), seed).classic();
+        let success = self.ask(address, &mut client, Request::Allocate(Allocate::default()))?;
+        let relayed = match success {
+            Success::Allocated(allocation) => allocation.relayed.into_iter().next(),
+            _ => None,
+        };
+        match relayed {
+            Some(SocketAddr::V4(relayed)) => {
+                let framing = Framing::Channel(CHANNEL);
+                Ok((Session { client: address, relayed, framing }, client))
+            }
+            // The client gives out no allocation without an address.
+            other => Err(DialogueError::Relayed(other.unwrap_or(SERVER.into()))),
         }
     }
 
-    /// Sends a request, again where no answer comes, and lets `dialogue` read the answer.
-    fn complete(
+    /// Lets a session's client and `peer` send to each other.
+    fn bind(
         &mut self,
-        client: Ipv4Addr,
-        dialogue: &mut Dialogue,
+        session: &Session,
+        client: &mut Client,
+        peer: SocketAddrV4,
+    ) -> Result<(), DialogueError> {
+        let peer = peer.into();
+        self.ask(session.client, client, Request::CreatePermission { peers: vec![peer] })?;
+        self.ask(session.client, client, Request::ChannelBind { channel: CHANNEL, peer })?;
+        Ok(())
+    }
+
+    /// Asks for `request` from `address` until it is answered.
+    fn ask(
+        &mut self,
+        address: Ipv4Addr,
+        client: &mut Client,
         request: Request,
-    ) -> Result<Option<SocketAddrV4>, DialogueError> {
-        self.serial += 1;
-        let mut id = [0; 12];
-        for (to, from) in id.iter_mut().zip(client.octets().into_iter().chain(self.serial.to_be_bytes())) {
-            *to = from;
-        }
-        let id = TransactionId::new(id);
-        for _ in 0..self.attempts {
-            let mut written = Ok(0);
-            self.out.push(SERVER, Some(client), |buffer| {
-                written = dialogue.write(buffer, request, id);
-                *written.as_ref().unwrap_or(&0)
-            });
-            written.map_err(|_| DialogueError::Nonsense(request.name()))?;
-            self.out.send(self.sockets.clients())?;
-            let deadline = Instant::now() + self.patience;
-            while self.wait(deadline)? {
+    ) -> Result<Success, DialogueError> {
+        let name = request.name();
+        let failed = |failure| DialogueError::Failed { request: name, failure };
+        client.request(Instant::now(), request).map_err(|full| failed(full.into()))?;
+        loop {
+            while let Some(packet) = client.poll_packet() {
+                self.out.push(SERVER, Some(address), |buffer| fill(buffer, &packet));
+                self.out.send(self.sockets.clients())?;
+            }
+            // There is always one while a request is under way.
+            let deadline = client.next_timeout().unwrap_or_else(Instant::now);
+            let outcome = if self.wait(deadline)? {
                 self.inbox.receive(self.sockets.clients())?;
-                let answers = self.inbox.iter().filter_map(|datagram| Message::parse(datagram.bytes).ok());
-                for answer in answers {
-                    if answer.transaction_id() == id {
-                        return dialogue.read(request, &answer);
-                    }
-                }
+                let now = Instant::now();
+                self.inbox.iter().find_map(|packet| outcome(client.receive(now, packet.bytes)))
+            } else {
+                outcome(client.handle_timeout(Instant::now()))
+            };
+            match outcome {
+                Some(outcome) => return outcome.map_err(failed),
+                None => continue,
             }
         }
-        Err(DialogueError::Silence(request.name()))
     }
 
     /// Waits until there is something to receive, or until the deadline; whether there is.
@@ -153,4 +197,20 @@ impl<'a> Exchange<'a> {
             Err(error) => Err(std::io::Error::from(error).into()),
         }
     }
+}
+
+fn outcome(event: Option<Event<'_>>) -> Option<Result<Success, Failure>> {
+    match event? {
+        Event::Succeeded(success) => Some(Ok(success)),
+        Event::Failed { failure, .. } => Some(Err(failure)),
+        _ => None,
+    }
+}
+
+fn fill(buffer: &mut [u8], packet: &[u8]) -> usize {
+    // Both ends are as long.
+    if let Some(place) = buffer.get_mut(..packet.len()) {
+        place.copy_from_slice(packet);
+    }
+    packet.len()
 }

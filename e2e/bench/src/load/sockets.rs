@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Large enough that what the server has sent is never lost here.
-const BUFFER: usize = 32 << 20;
+pub const BUFFER: usize = 32 << 20;
 
 /// One socket for all clients and one for the peer.
 pub struct Sockets {

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
+
 use super::{Framing, Session, Sockets};
 use crate::{
     datagrams::{BATCH, DATAGRAM, ReceiveBatch, SendBatch},
@@ -29,7 +31,7 @@ pub struct Offer {
 }
 
 /// What became of an [`Offer`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// Packets that were to be sent.
     pub planned: u64,
@@ -37,11 +39,21 @@ pub struct Outcome {
     pub sent: u64,
     /// Packets that arrived at the other end.
     pub received: u64,
-    /// The time each of them took in nanoseconds, in order of arrival.
-    pub latencies: Vec<u32>,
+    /// Packets that arrived changed, or where they did not belong.
+    pub wrong: u64,
+    /// The nanoseconds that each of those that arrived took.
+    pub latencies: Histogram<u64>,
 }
 
 impl Outcome {
+    /// Nothing sent yet of so many packets.
+    pub fn of(planned: u64) -> Self {
+        let Ok(latencies) = Histogram::new(DIGITS) else {
+            unreachable!("one to five digits are within what a histogram takes")
+        };
+        Self { planned, sent: 0, received: 0, wrong: 0, latencies }
+    }
+
     /// The share of the sent packets that did not arrive.
     pub fn loss(&self) -> f64 {
         if self.sent == 0 { 1.0 } else { 1.0 - self.received as f64 / self.sent as f64 }
@@ -57,6 +69,11 @@ impl Outcome {
 const DRAIN: Duration = Duration::from_millis(200);
 /// Bytes of ChannelData's header.
 const HEADER: usize = stun::CHANNEL_HEADER_LEN;
+/// Significant digits of latencies.
+const DIGITS: u8 = 3;
+/// What a payload holds behind its stamp.
+const FILLING: u8 = 0x5A;
+const FILLED: [u8; DATAGRAM] = [FILLING; DATAGRAM];
 
 /// Sends an offer through the sessions in turn, and waits for the last packets.
 pub fn run(sockets: &Sockets, sessions: &[Session], offer: &Offer) -> io::Result<Outcome> {
@@ -69,7 +86,7 @@ struct Traffic<'a> {
     offer: &'a Offer,
     begun: Instant,
     // Distinguishes the packets of this run from late ones of another.
-    tag: u64,
+    tag: u32,
     up: SendBatch,
     down: SendBatch,
     inbox: ReceiveBatch,
@@ -79,17 +96,16 @@ struct Traffic<'a> {
 impl<'a> Traffic<'a> {
     fn new(sockets: &'a Sockets, sessions: &'a [Session], offer: &'a Offer) -> Self {
         let planned = (offer.rate * offer.duration.as_secs_f64()) as u64;
-        let latencies = Vec::with_capacity(planned as usize);
         Self {
             sockets,
             sessions,
             offer,
             begun: Instant::now(),
             tag: next_tag(),
-            up: SendBatch::default(),
-            down: SendBatch::default(),
+            up: SendBatch::filled_with(FILLING),
+            down: SendBatch::filled_with(FILLING),
             inbox: ReceiveBatch::default(),
-            outcome: Outcome { planned, latencies, ..Outcome::default() },
+            outcome: Outcome::of(planned),
         }
     }
 
@@ -105,11 +121,13 @@ impl<'a> Traffic<'a> {
             } else if self.outcome.received >= self.outcome.sent || elapsed > self.offer.duration + DRAIN {
                 return Ok(self.outcome);
             }
-            if self.offer.direction != Direction::Down {
-                self.receive(Direction::Up)?;
-            }
-            if self.offer.direction != Direction::Up {
-                self.receive(Direction::Down)?;
+            match self.offer.direction {
+                Direction::Up => self.receive_at_peer()?,
+                Direction::Down | Direction::Pair => self.receive_at_clients()?,
+                Direction::Both => {
+                    self.receive_at_peer()?;
+                    self.receive_at_clients()?;
+                }
             }
         }
     }
@@ -128,23 +146,23 @@ impl<'a> Traffic<'a> {
         if count == 0 {
             return Ok(());
         }
-        let stamp = self.begun.elapsed().as_nanos() as u64;
+        let time = self.begun.elapsed().as_nanos() as u64;
         for number in first..first + count {
-            let (direction, turn) = match self.offer.direction {
-                Direction::Both if number % 2 == 0 => (Direction::Up, number / 2),
-                Direction::Both => (Direction::Down, number / 2),
-                direction => (direction, number),
+            let (up, turn) = match self.offer.direction {
+                Direction::Both => (number % 2 == 0, number / 2),
+                direction => (direction != Direction::Down, number),
             };
             let index = (turn % self.sessions.len().max(1) as u64) as usize;
             let Some(session) = self.sessions.get(index) else { return Ok(()) };
-            let (tag, payload) = (self.tag, self.offer.payload);
-            if direction == Direction::Up {
+            let stamp = Stamp { tag: self.tag, session: index as u32, time };
+            let payload = self.offer.payload;
+            if up {
                 self.up.push(SERVER, Some(session.client), |buffer| {
-                    write_framed(buffer, session.framing, tag, stamp, payload)
+                    write_framed(buffer, session.framing, stamp, payload)
                 });
             } else {
                 self.down.push(session.relayed, None, |buffer| {
-                    write_payload(buffer, tag, stamp);
+                    stamp.write(buffer);
                     payload
                 });
             }
@@ -154,83 +172,145 @@ impl<'a> Traffic<'a> {
         Ok(())
     }
 
-    /// Takes one batch from the end that `direction` leads to.
-    fn receive(&mut self, direction: Direction) -> io::Result<()> {
-        let arrival = if direction == Direction::Up { self.sockets.peer() } else { self.sockets.clients() };
-        if self.inbox.receive(arrival)? == 0 {
-            return Ok(());
+    /// Takes one batch of what the clients sent to the peer.
+    fn receive_at_peer(&mut self) -> io::Result<()> {
+        self.inbox.receive(self.sockets.peer())?;
+        let now = self.begun.elapsed();
+        for packet in self.inbox.iter() {
+            let belongs = |session: u32| {
+                self.sessions.get(session as usize).is_some_and(|session| session.relayed == packet.from)
+            };
+            let arrived = read(packet.bytes, self.tag, self.offer.payload, belongs);
+            count(&mut self.outcome, arrived, now);
         }
-        let now = self.begun.elapsed().as_nanos() as u64;
-        for datagram in self.inbox.iter() {
-            let framing = self.sessions.first().map(|session| session.framing);
-            let header =
-                if direction == Direction::Down && framing != Some(Framing::Bare) { HEADER } else { 0 };
-            let payload = datagram.bytes.get(header..).unwrap_or_default();
-            if let Some((tag, stamp)) = read_payload(payload)
-                && tag == self.tag
-                && payload.len() >= self.offer.payload
-            {
-                self.outcome.received += 1;
-                self.outcome.latencies.push(u32::try_from(now.saturating_sub(stamp)).unwrap_or(u32::MAX));
-            }
+        Ok(())
+    }
+
+    /// Takes one batch of what the peer, or the other client of a pair, sent to the clients.
+    fn receive_at_clients(&mut self) -> io::Result<()> {
+        self.inbox.receive(self.sockets.clients())?;
+        let now = self.begun.elapsed();
+        let paired = u32::from(self.offer.direction == Direction::Pair);
+        for packet in self.inbox.iter() {
+            let header = match self.sessions.first().map(|session| session.framing) {
+                Some(Framing::Channel(_)) => HEADER,
+                _ => 0,
+            };
+            let belongs = |session: u32| {
+                let to = self.sessions.get((session ^ paired) as usize).map(|session| session.client);
+                to.is_some() && to == packet.to
+            };
+            let payload = packet.bytes.get(header..).unwrap_or_default();
+            let arrived = read(payload, self.tag, self.offer.payload, belongs);
+            count(&mut self.outcome, arrived, now);
         }
         Ok(())
     }
 }
 
-fn next_tag() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static TAG: AtomicU64 = AtomicU64::new(0x0045_6467_6552_656c);
+fn count(outcome: &mut Outcome, arrived: Arrived, now: Duration) {
+    match arrived {
+        Arrived::Right { left } => {
+            outcome.received += 1;
+            outcome.latencies.saturating_record((now.as_nanos() as u64).saturating_sub(left));
+        }
+        Arrived::Wrong => outcome.wrong += 1,
+        Arrived::Foreign => {}
+    }
+}
+
+fn next_tag() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static TAG: AtomicU32 = AtomicU32::new(0x4564_6765);
     TAG.fetch_add(1, Ordering::Relaxed)
 }
 
+/// What a payload starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    tag: u32,
+    session: u32,
+    time: u64,
+}
+
+impl Stamp {
+    fn write(self, buffer: &mut [u8]) {
+        if let Some(start) = buffer.first_chunk_mut::<LEAST_PAYLOAD>() {
+            let both = u64::from(self.tag) << 32 | u64::from(self.session);
+            *start = (u128::from(both) << 64 | u128::from(self.time)).to_be_bytes();
+        }
+    }
+
+    fn read(payload: &[u8]) -> Option<Self> {
+        let start = u128::from_be_bytes(*payload.first_chunk::<LEAST_PAYLOAD>()?);
+        let both = (start >> 64) as u64;
+        Some(Self { tag: (both >> 32) as u32, session: both as u32, time: start as u64 })
+    }
+}
+
+/// What a packet is that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    /// As it was sent, `left` nanoseconds after the beginning, and where it belongs.
+    Right { left: u64 },
+    /// Changed, or elsewhere.
+    Wrong,
+    /// Nothing of this run.
+    Foreign,
+}
+
+/// What `payload` is, of a run with this tag and size; `belongs` says whether a session's packets
+/// belong where it arrived.
+fn read(payload: &[u8], tag: u32, size: usize, belongs: impl FnOnce(u32) -> bool) -> Arrived {
+    let Some(stamp) = Stamp::read(payload).filter(|stamp| stamp.tag == tag) else { return Arrived::Foreign };
+    let filling = payload.get(LEAST_PAYLOAD..).unwrap_or_default();
+    let whole = payload.len() == size && FILLED.get(..filling.len()) == Some(filling);
+    if whole && belongs(stamp.session) { Arrived::Right { left: stamp.time } } else { Arrived::Wrong }
+}
+
 /// Writes a packet of a client; its length.
-fn write_framed(
-    buffer: &mut [u8; DATAGRAM],
-    framing: Framing,
-    tag: u64,
-    stamp: u64,
-    payload: usize,
-) -> usize {
+fn write_framed(buffer: &mut [u8; DATAGRAM], framing: Framing, stamp: Stamp, payload: usize) -> usize {
     let Framing::Channel(channel) = framing else {
-        write_payload(buffer, tag, stamp);
+        stamp.write(buffer);
         return payload;
     };
     let Some((header, body)) = buffer.split_first_chunk_mut::<HEADER>() else { return 0 };
     stun::write_channel_header(header, channel, payload as u16);
-    write_payload(body, tag, stamp);
+    stamp.write(body);
     HEADER + payload
-}
-
-fn write_payload(buffer: &mut [u8], tag: u64, stamp: u64) {
-    if let Some(start) = buffer.first_chunk_mut::<LEAST_PAYLOAD>() {
-        *start = (u128::from(tag) << 64 | u128::from(stamp)).to_be_bytes();
-    }
-}
-
-fn read_payload(payload: &[u8]) -> Option<(u64, u64)> {
-    let start = u128::from_be_bytes(*payload.first_chunk::<LEAST_PAYLOAD>()?);
-    Some(((start >> 64) as u64, start as u64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const STAMP: Stamp = Stamp { tag: 3, session: 7, time: u64::MAX };
+
+    fn payload(size: usize) -> Vec<u8> {
+        let mut payload = vec![FILLING; size];
+        STAMP.write(&mut payload);
+        payload
+    }
+
     #[test]
-    fn a_payload_reads_back_its_tag_and_stamp() {
-        let mut buffer = [0; 20];
-        write_payload(&mut buffer, 3, u64::MAX);
-        assert_eq!(read_payload(&buffer), Some((3, u64::MAX)));
-        assert_eq!(read_payload(&buffer[..15]), None);
+    fn a_packet_arrives_whole_and_where_it_belongs() {
+        let right = read(&payload(160), 3, 160, |session| session == 7);
+        assert_eq!(right, Arrived::Right { left: u64::MAX });
+        assert_eq!(read(&payload(160), 3, 160, |_| false), Arrived::Wrong, "at another client");
+        assert_eq!(read(&payload(159), 3, 160, |_| true), Arrived::Wrong, "cut off");
+        let mut changed = payload(160);
+        changed[100] ^= 1;
+        assert_eq!(read(&changed, 3, 160, |_| true), Arrived::Wrong, "changed");
+        assert_eq!(read(&payload(160), 4, 160, |_| true), Arrived::Foreign, "of another run");
+        assert_eq!(read(&[], 3, 160, |_| true), Arrived::Foreign);
     }
 
     #[test]
     fn loss_is_what_was_sent_and_did_not_arrive() {
-        let outcome = Outcome { planned: 100, sent: 100, received: 97, latencies: Vec::new() };
+        let outcome = Outcome { sent: 100, received: 97, ..Outcome::of(100) };
         assert!((outcome.loss() - 0.03).abs() < 1e-9);
         assert!(!outcome.is_short_of_load());
         assert!(Outcome { sent: 90, ..outcome }.is_short_of_load());
-        assert_eq!(Outcome::default().loss(), 1.0);
+        assert_eq!(Outcome::of(100).loss(), 1.0);
     }
 }

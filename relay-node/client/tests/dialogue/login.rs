@@ -42,6 +42,19 @@ fn offered_algorithms_lead_to_sha256() {
 }
 
 #[test]
+fn a_classic_client_takes_no_algorithms() {
+    let now = Instant::now();
+    let mut client = alice(Path::Datagrams).classic();
+    client.request(now, ALLOCATE).unwrap();
+    let first = client.poll_packet().unwrap();
+    client.receive(now, &challenge(&first, 401, b"obMatJos2AAADnonce", true));
+    let second = client.poll_packet().unwrap();
+    let request = Message::parse(&second).unwrap();
+    assert!(request.verify_sha1(&md5()).is_ok());
+    assert_eq!(request.get(), Ok(Some(Username(b"alice"))));
+}
+
+#[test]
 fn removed_algorithms_end_the_request() {
     let now = Instant::now();
     let mut client = alice(Path::Datagrams);
