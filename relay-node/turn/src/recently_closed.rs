@@ -15,44 +15,53 @@ const MEMORY: Duration = Duration::from_secs(40);
 /// How many are remembered at most.
 const CAPACITY: usize = 4096;
 
+/// A Refresh that deleted something: an allocation may end by two, one for each address family.
+type Deletion = (FiveTuple, TransactionId);
+
 #[derive(Debug)]
 pub(crate) struct RecentlyClosed {
-    by_five_tuple: HashMap<FiveTuple, TransactionId, RandomState>,
-    order: VecDeque<(Monotonic, FiveTuple, TransactionId)>,
+    /// Until when each deletion is remembered.
+    until: HashMap<Deletion, Monotonic, RandomState>,
+    /// The oldest first.
+    order: VecDeque<Deletion>,
 }
 
 impl RecentlyClosed {
     pub(crate) fn new(hasher: &RandomState) -> Self {
-        Self { by_five_tuple: HashMap::with_hasher(hasher.clone()), order: VecDeque::new() }
+        Self { until: HashMap::with_hasher(hasher.clone()), order: VecDeque::new() }
     }
 
-    /// Remembers that `transaction` deleted the allocation of `five_tuple`.
+    /// Remembers that `transaction` deleted the allocation of `five_tuple`, or a part of it.
     pub(crate) fn remember(&mut self, now: Monotonic, five_tuple: FiveTuple, transaction: TransactionId) {
         self.expire(now);
         if self.order.len() == CAPACITY {
             self.forget_oldest();
         }
-        self.by_five_tuple.insert(five_tuple, transaction);
-        self.order.push_back((now.after(MEMORY), five_tuple, transaction));
+        let deletion = (five_tuple, transaction);
+        self.until.insert(deletion, now.after(MEMORY));
+        self.order.push_back(deletion);
     }
 
-    /// Whether it was this very transaction that deleted the allocation of `five_tuple`.
-    pub(crate) fn was_closed_by(&self, five_tuple: &FiveTuple, transaction: TransactionId) -> bool {
-        self.by_five_tuple.get(five_tuple) == Some(&transaction)
+    /// Whether `transaction` is a deletion on `five_tuple` that its client may still repeat.
+    pub(crate) fn was_closed_by(
+        &self,
+        now: Monotonic,
+        five_tuple: &FiveTuple,
+        transaction: TransactionId,
+    ) -> bool {
+        self.until.get(&(*five_tuple, transaction)).is_some_and(|until| *until > now)
     }
 
     /// Forgets what no client retransmits any more.
     pub(crate) fn expire(&mut self, now: Monotonic) {
-        while self.order.front().is_some_and(|(until, ..)| *until <= now) {
+        while self.order.front().is_some_and(|oldest| self.until.get(oldest).is_none_or(|it| *it <= now)) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some((_, five_tuple, transaction)) = self.order.pop_front() else { return };
-        // A later deletion on the same 5-tuple has an entry of its own.
-        if self.by_five_tuple.get(&five_tuple) == Some(&transaction) {
-            self.by_five_tuple.remove(&five_tuple);
+        if let Some(oldest) = self.order.pop_front() {
+            self.until.remove(&oldest);
         }
     }
 }
@@ -81,15 +90,28 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_transaction_until_no_client_repeats_it() {
+    fn knows_a_transaction_until_no_client_repeats_it() {
         let mut closed = closed();
         let start = Monotonic::from_nanos(0);
         closed.remember(start, five_tuple(1), transaction(1));
-        assert!(closed.was_closed_by(&five_tuple(1), transaction(1)));
-        assert!(!closed.was_closed_by(&five_tuple(1), transaction(2)));
-        assert!(!closed.was_closed_by(&five_tuple(2), transaction(1)));
+        assert!(closed.was_closed_by(start, &five_tuple(1), transaction(1)));
+        assert!(!closed.was_closed_by(start, &five_tuple(1), transaction(2)));
+        assert!(!closed.was_closed_by(start, &five_tuple(2), transaction(1)));
+        // Whether or not anybody has called `expire` meanwhile.
+        assert!(!closed.was_closed_by(start.after(MEMORY), &five_tuple(1), transaction(1)));
+    }
+
+    #[test]
+    fn two_deletions_on_one_five_tuple_are_both_known() {
+        let mut closed = closed();
+        let start = Monotonic::from_nanos(0);
+        closed.remember(start, five_tuple(1), transaction(1));
+        closed.remember(start, five_tuple(1), transaction(2));
+        for known in [1, 2] {
+            assert!(closed.was_closed_by(start, &five_tuple(1), transaction(known)));
+        }
         closed.expire(start.after(MEMORY));
-        assert!(!closed.was_closed_by(&five_tuple(1), transaction(1)));
+        assert!(closed.order.is_empty() && closed.until.is_empty());
     }
 
     #[test]
@@ -98,7 +120,6 @@ mod tests {
         for n in 0..3 * CAPACITY {
             closed.remember(Monotonic::from_nanos(n as u64), five_tuple(n as u16), transaction(n));
         }
-        assert_eq!(closed.order.len(), CAPACITY);
-        assert!(closed.by_five_tuple.len() <= CAPACITY);
+        assert_eq!((closed.order.len(), closed.until.len()), (CAPACITY, CAPACITY));
     }
 }

@@ -66,8 +66,10 @@ impl Turn {
     fn try_allocate(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
         // 3. to 9.: what the request says by itself.
         let wish = Wish::read(&request.message)?;
-        // 6. "If the server does not support the address family: 440." Of two, one is enough.
-        if !wish.families().iter().any(|family| self.ledger.relay_address(*family).is_some()) {
+        // 6. "If the server does not support the address family: 440." Of two, one is enough; that of a
+        // reserved port is not asked for.
+        let is_there = |family: &AddressFamily| self.ledger.relay_address(*family).is_some();
+        if matches!(wish.port, PortWish::Fresh(_)) && !wish.families().iter().any(is_there) {
             return Err(Refusal::AddressFamilyNotSupported);
         }
         // 12. A draining relay has no capacity for new allocations.

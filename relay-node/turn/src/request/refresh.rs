@@ -31,7 +31,7 @@ impl Turn {
         let five_tuple = &request.reply.client.five_tuple;
         let deletes = requested == Some(Lifetime(0));
         // A deletion whose answer was lost is answered again as it was, and deletes nothing more.
-        if deletes && self.closed.was_closed_by(five_tuple, request.reply.transaction) {
+        if deletes && self.closed.was_closed_by(now.monotonic, five_tuple, request.reply.transaction) {
             return Ok(0);
         }
         let (slot, allocation) = self.table.owned_by(request)?;

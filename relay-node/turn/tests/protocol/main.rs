@@ -27,6 +27,7 @@ mod flooded_address;
 mod guessing;
 mod hairpin;
 mod icmp;
+mod memory_stays_flat;
 mod no_allocation;
 mod peer_policy;
 mod peer_without_permission;

@@ -1,132 +1,150 @@
-//! The path of a packet takes no memory, and neither do allocations that have come and gone: counted
-//! by an allocator that stands in for the system's.
+//! The path of a packet takes no memory, nor do answers to strangers: counted by an allocator that
+//! stands in for the system's, over bursts from many clients at once.
 
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 
-use crate::support::{Relay, TestClient, at, channel_data, peer, settings, write};
-use allocation_counter::measure;
-use stun::attribute::{Data, Lifetime, RequestedTransport, XorPeerAddress};
+use crate::support::{Relay, TestClient, at, channel_data, settings, write};
+use allocation_counter::{AllocationInfo, measure};
+use stun::attribute::{Data, XorPeerAddress};
 use stun::{Class, Method};
-use turn::{Forward, HEADROOM, PeerAddr, Span, TAILROOM, Transport};
+use turn::{
+    AnswerLimits, Client, ClientAddr, DropReason, Forward, HEADROOM, IcmpError, Output, PeerAddr, RelayId,
+    Span, TAILROOM, Transport, Turn,
+};
 
 const PAYLOAD: [u8; 160] = [7; 160];
+const BURST: usize = 10_000;
 
 #[test]
-fn relayed_packets_take_no_memory() {
-    assert!(measure(|| drop(std::hint::black_box(Box::new(1)))).count_total > 0, "allocations are counted");
-    for transport in [Transport::Udp, Transport::Tcp] {
-        let mut relay = Relay::new();
-        let mut alice = TestClient::over(transport, "198.51.100.7:4000");
-        let relayed = alice.allocate(&mut relay);
-        let without_channel = at("192.0.2.11:7000");
-        alice.bind(&mut relay, 0x4000, peer());
-        alice.permit(&mut relay, without_channel);
+fn the_counter_counts() {
+    assert_eq!(measure(|| drop(std::hint::black_box(Box::new(1)))).count_total, 1);
+}
 
-        let id = relay.sockets[&relayed];
-        let on_channel = channel_data(0x4000, &PAYLOAD);
-        let send = write(Class::Indication, Method::SEND, alice.transaction(), |writer| {
-            writer.attribute(&XorPeerAddress(without_channel))?.attribute(&Data(&PAYLOAD)).map(drop)
-        });
-        let strangers = [channel_data(0x4001, &PAYLOAD), vec![0xFF; 100], vec![0; 20]];
-        let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
-        let payload = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
-        let (turn, now) = (&mut relay.turn, relay.now);
+/// A client with an allocation: one peer has a channel, the other one a permission only.
+struct Talker {
+    client: TestClient,
+    relay: RelayId,
+    bound: SocketAddr,
+    permitted: SocketAddr,
+    /// What it sends to either, then what nobody should send: ChannelData without a channel, no STUN,
+    /// a message cut short, and a Send to a stranger.
+    packets: [Vec<u8>; 6],
+}
 
-        let counted = measure(|| {
-            for _ in 0..1000 {
-                for packet in [&on_channel, &send] {
-                    let forward = turn.client_packet(now, &alice.path, packet);
-                    assert!(matches!(forward, Forward::ToPeer { .. }));
-                }
-                for from in [peer(), without_channel] {
-                    let forward = turn.peer_packet(now, id, PeerAddr::new(from), &mut buffer, payload);
-                    assert!(matches!(forward, Forward::ToClient { .. }));
-                }
-                for packet in &strangers {
-                    turn.client_packet(now, &alice.path, packet);
-                }
-                let stranger = PeerAddr::new(at("192.0.2.99:1"));
-                assert_eq!(turn.peer_packet(now, id, stranger, &mut buffer, payload), Forward::Nothing);
-                assert!(turn.poll_output().is_none());
-            }
-        });
-        assert_eq!((counted.count_total, counted.bytes_total), (0, 0), "over {}", transport.name());
+impl Talker {
+    fn new(relay: &mut Relay, transport: Transport, number: u8) -> Self {
+        let mut client = TestClient::over(transport, &format!("198.51.100.{number}:4000"));
+        let relayed = client.allocate(relay);
+        let (bound, permitted) = (at(&format!("192.0.2.{number}:1")), at(&format!("192.1.2.{number}:1")));
+        assert_eq!(client.bind(relay, 0x4000, bound).code(), 0);
+        assert_eq!(client.permit(relay, permitted).code(), 0);
+        let mut send = |peer| {
+            write(Class::Indication, Method::SEND, client.transaction(), |writer| {
+                writer.attribute(&XorPeerAddress(peer))?.attribute(&Data(&PAYLOAD)).map(drop)
+            })
+        };
+        let packets = [
+            channel_data(0x4000, &PAYLOAD),
+            send(permitted),
+            channel_data(0x4001, &PAYLOAD),
+            vec![0xFF; 100],
+            vec![0; 20],
+            send(at("192.0.2.254:1")),
+        ];
+        Self { relay: relay.sockets[&relayed], client, bound, permitted, packets }
     }
 }
 
-#[test]
-fn answers_to_strangers_take_no_memory() {
+/// Clients over UDP and as many over a stream, all of them at once.
+fn talkers() -> (Relay, Vec<Talker>) {
     let mut relay = Relay::new();
-    let mut alice = TestClient::new("198.51.100.7:4000");
-    let requests = [Method::BINDING, Method::ALLOCATE].map(|method| alice.bare(method, |_| Ok(())));
+    let both = [Transport::Udp, Transport::Tcp];
+    let all = (1..=50).flat_map(|number| both.map(|transport| (transport, number)));
+    let talkers = all.map(|(transport, number)| Talker::new(&mut relay, transport, number)).collect();
+    (relay, talkers)
+}
+
+#[test]
+fn relayed_packets_take_no_memory() {
+    let (mut relay, talkers) = talkers();
+    let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
+    let payload = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
     let (turn, now) = (&mut relay.turn, relay.now);
-    let mut ask = |times: usize| {
-        let mut answers = 0;
-        for request in requests.iter().cycle().take(times) {
-            turn.client_packet(now, &alice.path, request);
-            while turn.poll_output().is_some() {
-                answers += 1;
-            }
-        }
-        answers
-    };
-    ask(10);
-    let counted = measure(|| assert_eq!(ask(900), 900));
-    assert_eq!(counted.count_total, 0);
-}
-
-#[test]
-fn an_allocation_with_a_peer_takes_a_kilobyte() {
-    const COUNT: usize = 1000;
-    let mut relay = Relay::new();
-    let mut clients: Vec<_> =
-        (0..COUNT).map(|n| TestClient::new(&format!("198.51.100.{}:{}", n % 100, 1000 + n))).collect();
-    clients.iter_mut().for_each(|client| client.learn_nonce(&mut relay));
     let counted = measure(|| {
-        for client in &mut clients {
-            client.allocate(&mut relay);
-            client.bind(&mut relay, 0x4000, peer());
+        for talker in talkers.iter().cycle().take(BURST / 9) {
+            for (place, packet) in talker.packets.iter().enumerate() {
+                let forward = turn.client_packet(now, &talker.client.path, packet);
+                assert_eq!(matches!(forward, Forward::ToPeer { .. }), place < 2);
+            }
+            for (peer, passes) in [(talker.bound, true), (talker.permitted, true), (at_stranger(), false)] {
+                let forward = turn.peer_packet(now, talker.relay, PeerAddr::new(peer), &mut buffer, payload);
+                assert_eq!(matches!(forward, Forward::ToClient { .. }), passes);
+            }
+            assert!(turn.poll_output().is_none());
         }
-        relay.events = Vec::new();
     });
-    let each = counted.bytes_current / COUNT as i64;
-    assert!((500..1024).contains(&each), "{each} bytes, the test's own books among them");
+    assert_eq!(counted, AllocationInfo::default());
 }
 
-/// Pairs of an Allocate and the Refresh that ends it, from clients of their own.
-fn cycles(relay: &mut Relay, count: usize) -> Vec<(TestClient, [Vec<u8>; 2])> {
-    (0..count)
-        .map(|n| {
-            let mut client = TestClient::new(&format!("198.51.100.{}:{}", n % 100, 1000 + n));
-            client.learn_nonce(relay);
-            let begin = client
-                .signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
-            let end = client.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop));
-            (client, [begin, end])
-        })
-        .collect()
+fn at_stranger() -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 253], 1))
 }
 
 #[test]
-fn a_hundred_thousand_allocations_leave_memory_flat() {
-    let mut settings = settings();
-    settings.nonces = turn::Nonces::new(vec![[7; 32]], 1_000_000, true);
-    let mut relay = Relay::with(settings);
-    let cycles = cycles(&mut relay, 1000);
-    let mut round = || {
-        for step in 0..2 {
-            for (client, requests) in &cycles {
-                assert_eq!(client.exchange(&mut relay, &requests[step]).code(), 0);
-            }
-            assert_eq!(relay.turn.allocations(), if step == 0 { cycles.len() } else { 0 });
-            relay.events.clear();
+fn icmp_errors_of_peers_take_no_memory() {
+    let (mut relay, talkers) = talkers();
+    let (turn, now) = (&mut relay.turn, relay.now);
+    let mut burst = |count| {
+        let error = IcmpError { kind: 3, code: 3, data: [0; 4] };
+        for talker in talkers.iter().cycle().take(count) {
+            turn.peer_icmp(now, talker.relay, PeerAddr::new(talker.bound), error);
+            assert_eq!(answers(turn), 1);
         }
-        // Until no retransmission can be answered any more, so that the same requests are new ones.
-        relay.wait(Duration::from_secs(40));
-        assert!(relay.is_empty());
     };
-    (0..5).for_each(|_| round());
-    let counted = measure(|| (0..95).for_each(|_| round()));
-    assert!(counted.count_total > 0);
-    assert_eq!((counted.count_current, counted.bytes_current), (0, 0));
+    // The first one makes the room that all the others use again.
+    burst(1);
+    assert_eq!(measure(|| burst(BURST)), AllocationInfo::default());
+}
+
+#[test]
+fn answers_to_strangers_take_no_memory_and_nor_does_silence() {
+    let mut generous = settings();
+    generous.limits.answers = AnswerLimits { per_source_per_second: 1, total_per_second: u32::MAX };
+    let mut relay = Relay::with(generous);
+    let mut stranger = TestClient::new("198.51.100.7:4000");
+    let requests = [Method::BINDING, Method::ALLOCATE, Method::REFRESH, Method::CHANNEL_BIND]
+        .map(|method| stranger.bare(method, |_| Ok(())));
+    let (turn, now, path) = (&mut relay.turn, relay.now, stranger.path);
+    let mut answered = 0;
+    let mut burst = |sources: Range<u32>| {
+        for source in sources {
+            // From a source of its own, once more than is answered.
+            let client = from_source(path, source);
+            for _ in 0..2 {
+                turn.client_packet(now, &client, &requests[source as usize % requests.len()]);
+                answered += answers(turn);
+            }
+        }
+    };
+    burst(0..1);
+    assert_eq!(measure(|| burst(1..BURST as u32)), AllocationInfo::default());
+    assert!((BURST / 2..=BURST).contains(&answered), "{answered}");
+    assert_eq!(relay.dropped(DropReason::AnswerBudget), (2 * BURST - answered) as u64);
+}
+
+/// The same path with another source address.
+fn from_source(mut path: Client, source: u32) -> Client {
+    let address = SocketAddr::from((Ipv4Addr::from_bits(0x1400_0000 + source), 4000));
+    path.five_tuple.client = ClientAddr::new(address);
+    path
+}
+
+/// Takes what waits, and tells how much of it goes to clients.
+fn answers(turn: &mut Turn) -> usize {
+    let mut answers = 0;
+    while let Some(output) = turn.poll_output() {
+        answers += usize::from(matches!(output, Output::ToClient { .. }));
+    }
+    answers
 }

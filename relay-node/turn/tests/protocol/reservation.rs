@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Answer, Relay, TestClient, settings};
+use crate::support::{Answer, Relay, TestClient, relay_addresses, settings};
 use stun::Method;
-use stun::attribute::{EvenPort, RequestedTransport, ReservationToken, XorRelayedAddress};
-use turn::{AddressFamily, RelayPort};
+use stun::attribute::{
+    EvenPort, RequestedAddressFamily, RequestedTransport, ReservationToken, XorRelayedAddress,
+};
+use turn::{AddressFamily, RelayAddresses, RelayPort};
 
 fn even(relay: &mut Relay, client: &mut TestClient, reserve_next: bool) -> Answer {
     client.ask(relay, Method::ALLOCATE, |writer| {
@@ -65,6 +67,19 @@ fn the_token_gets_the_port_on_another_worker() {
     let mut other = Relay::beside(settings(), Arc::clone(&relay.ledger), 2);
     let second = relayed(&redeem(&mut other, &mut alice(2), token));
     assert_eq!(second.port(), first.port() + 1);
+}
+
+#[test]
+fn the_token_of_an_ipv6_port_needs_no_ipv4() {
+    let only_v6 = RelayAddresses { v4: None, ..relay_addresses() };
+    let mut relay = Relay::on_addresses(settings(), only_v6);
+    let first = alice(1).ask(&mut relay, Method::ALLOCATE, |writer| {
+        writer.attribute(&RequestedTransport::UDP)?;
+        writer.attribute(&RequestedAddressFamily(AddressFamily::V6))?;
+        writer.attribute(&EvenPort { reserve_next: true }).map(drop)
+    });
+    let second = redeem(&mut relay, &mut alice(2), first.get().expect("a token"));
+    assert_eq!(relayed(&second).port(), relayed(&first).port() + 1);
 }
 
 #[test]

@@ -1,18 +1,36 @@
 //! The rules of RFC 8656 on plain maps, with a scan for every question.
+//!
+//! What is the relay's to choose, a port or a token, the model takes over from the relay's answer
+//! if it was free to be chosen. What is over is in force no more, but counts until the timers run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use turn::{Limits, Quota};
+use stun::attribute::AddressFamily;
+use turn::OpenError;
 
-pub(crate) const LIMIT: Limits = Limits {
-    user: Quota { allocations: 2, permissions: 4, channels: 3, bits_per_second: None },
-    total: Quota { allocations: 4, permissions: 6, channels: 5, bits_per_second: None },
-    answers: turn::AnswerLimits {
-        per_source_bytes_per_second: 1_000_000,
-        total_bytes_per_second: 10_000_000,
-    },
-};
+use super::node::{DENIED, Limit, Node, Rules, worker_of};
+use super::step::{Failures, Families, Port, Request, Wish};
+
+/// A request as the relay sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) client: usize,
+    pub(crate) transaction: usize,
+    pub(crate) request: Request,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// 0 for success.
+    pub(crate) code: u16,
+    pub(crate) lifetime: Option<u32>,
+    pub(crate) relayed: Vec<SocketAddr>,
+    pub(crate) token: Option<[u8; 8]>,
+    /// Which of two families could not be had, and why.
+    pub(crate) refused: Option<(AddressFamily, u16)>,
+}
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,68 +41,192 @@ pub(crate) enum Forwarded {
     AsIndication,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Model {
-    /// In seconds.
-    now: u64,
-    /// The user of each client.
-    users: Vec<Vec<u8>>,
-    allocations: BTreeMap<usize, Allocation>,
+/// What a worker has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) allocations: usize,
+    pub(crate) sockets: usize,
+    pub(crate) permissions: usize,
+    pub(crate) channels: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) rules: Rules,
+    node: Node,
+    /// The user of each client.
+    users: Vec<Vec<u8>>,
+    /// In seconds, like all times here.
+    now: u64,
+    /// By client.
+    allocations: BTreeMap<usize, Allocation>,
+    /// By token.
+    reservations: BTreeMap<[u8; 8], Reservation>,
+    /// Until when the deletions of clients are answered alike, by transaction.
+    deletions: BTreeMap<(usize, usize), u64>,
+}
+
+#[derive(Clone, Debug)]
 struct Allocation {
-    expires: u64,
+    transaction: usize,
+    /// What the Allocate was told.
+    said: Said,
+    /// When each relayed address ends.
+    relayed: BTreeMap<SocketAddr, u64>,
     permissions: BTreeMap<IpAddr, u64>,
     channels: BTreeMap<u16, (SocketAddr, u64)>,
 }
 
+#[derive(Clone, Debug)]
+struct Reservation {
+    user: Vec<u8>,
+    address: SocketAddr,
+    expires: u64,
+}
+
 impl Model {
-    pub(crate) fn new(users: impl Iterator<Item = Vec<u8>>) -> Self {
-        Self { users: users.collect(), ..Self::default() }
+    pub(crate) fn new(node: Node, rules: Rules, users: Vec<Vec<u8>>) -> Self {
+        Self {
+            rules,
+            node,
+            users,
+            now: 0,
+            allocations: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            deletions: BTreeMap::new(),
+        }
     }
 
-    pub(crate) fn wait(&mut self, seconds: u64) {
+    /// Time passes, and the timers run of all workers but one.
+    pub(crate) fn wait(&mut self, seconds: u64, late: Option<usize>) {
         self.now += seconds;
         let now = self.now;
-        self.allocations.retain(|_, it| it.expires > now);
-        for allocation in self.allocations.values_mut() {
-            allocation.permissions.retain(|_, expires| *expires > now);
-            allocation.channels.retain(|_, (_, expires)| *expires > now);
+        for (_, allocation) in self.allocations.iter_mut().filter(|(it, _)| late != Some(worker_of(**it))) {
+            allocation.expire_peers(now);
+            let over: Vec<_> = allocation.relayed.iter().filter(|(_, expires)| **expires <= now).collect();
+            let over: Vec<_> = over.into_iter().map(|(address, _)| AddressFamily::of(address.ip())).collect();
+            over.into_iter().for_each(|family| allocation.end(family));
         }
+        self.allocations.retain(|_, allocation| !allocation.relayed.is_empty());
     }
 
-    pub(crate) fn allocate(&mut self, client: usize, lifetime: Option<u32>) -> Result<u32, u16> {
-        if self.allocations.contains_key(&client) {
-            return Err(437);
+    /// What a request is answered. `said` is what the relay answered, and `failures` what it met.
+    pub(crate) fn answer(&mut self, asked: &Asked, failures: &Failures, said: &Said) -> Said {
+        let answer = match &asked.request {
+            Request::Allocate(wish) => self.allocate(asked, wish, failures, said),
+            Request::Refresh { family, lifetime } => self
+                .refresh(asked, *family, *lifetime)
+                .map(|lifetime| Said { lifetime: Some(lifetime), ..Said::default() }),
+            Request::Permit { peers } => self.permit(asked.client, peers).map(|()| Said::default()),
+            Request::Bind { channel, peer } => {
+                self.bind(asked.client, *channel, *peer).map(|()| Said::default())
+            }
+        };
+        answer.unwrap_or_else(|code| Said { code, ..Said::default() })
+    }
+
+    fn allocate(
+        &mut self,
+        asked: &Asked,
+        wish: &Wish,
+        failures: &Failures,
+        said: &Said,
+    ) -> Result<Said, u16> {
+        if let Some(allocation) = self.allocations.get(&asked.client) {
+            let same = allocation.transaction == asked.transaction;
+            return if same { Ok(allocation.said_again()) } else { Err(437) };
         }
-        if self.of_user(client).count() as u32 >= LIMIT.user.allocations {
+        let families = match wish.families {
+            Families::Unsaid => vec![AddressFamily::V4],
+            Families::One(family) => vec![family],
+            Families::Both => AddressFamily::BOTH.to_vec(),
+        };
+        let reserved = matches!(wish.port, Port::Reserved(_));
+        if !reserved && families.iter().all(|family| self.node.address(*family).is_none()) {
+            return Err(440);
+        }
+        let [user, total] = self.rules.limits();
+        if self.of_user(asked.client).count() >= user.allocations {
             return Err(486);
         }
-        if self.allocations.len() as u32 >= LIMIT.total.allocations {
+        if self.allocations.len() >= total.allocations {
             return Err(508);
         }
-        let granted = grant(lifetime);
-        let expires = self.now + u64::from(granted);
-        self.allocations.insert(client, Allocation { expires, ..Allocation::default() });
-        Ok(granted)
+
+        let mut answer = Said { lifetime: Some(grant(wish.lifetime)), ..Said::default() };
+        let chosen = |address: &SocketAddr| said.relayed.contains(address);
+        if let Port::Reserved(token) = wish.port {
+            let address = self.redeem(token, asked.client).ok_or(508_u16)?;
+            if failures_of(failures, AddressFamily::of(address.ip())).is_empty() {
+                answer.relayed.push(address);
+            }
+        } else {
+            for family in families {
+                let free = self.free(family, wish.port);
+                // Another port is tried if somebody else has one, as long as there is another.
+                let failures = failures_of(failures, family);
+                let passed_over = failures.iter().all(|it| *it == OpenError::InUse) && free.len() > 1;
+                match free.first() {
+                    _ if self.node.address(family).is_none() => answer.refused = Some((family, 440)),
+                    Some(first) if failures.is_empty() || passed_over => {
+                        answer.relayed.push(free.iter().copied().find(chosen).unwrap_or(*first));
+                    }
+                    _ => answer.refused = Some((family, 508)),
+                }
+            }
+        }
+        if answer.relayed.is_empty() {
+            return Err(508);
+        }
+        if wish.port == Port::Pair {
+            answer.token = Some(self.reserve(asked.client, answer.relayed[0], said));
+        }
+        let expires = self.now + u64::from(grant(wish.lifetime));
+        let allocation = Allocation {
+            transaction: asked.transaction,
+            said: answer.clone(),
+            relayed: answer.relayed.iter().map(|address| (*address, expires)).collect(),
+            permissions: BTreeMap::new(),
+            channels: BTreeMap::new(),
+        };
+        self.allocations.insert(asked.client, allocation);
+        Ok(answer)
     }
 
-    pub(crate) fn refresh(&mut self, client: usize, lifetime: Option<u32>) -> Result<u32, u16> {
+    fn refresh(
+        &mut self,
+        asked: &Asked,
+        family: Option<AddressFamily>,
+        lifetime: Option<u32>,
+    ) -> Result<u32, u16> {
         let now = self.now;
-        let allocation = self.allocations.get_mut(&client).ok_or(437_u16)?;
+        let deletion = (asked.client, asked.transaction);
+        if self.deletions.get(&deletion).is_some_and(|until| *until > now) {
+            return Ok(0);
+        }
+        let allocation = self.allocations.get_mut(&asked.client).ok_or(437_u16)?;
+        if family.is_some_and(|family| !allocation.has(family)) {
+            return Err(443);
+        }
+        let families = family.map_or(AddressFamily::BOTH.to_vec(), |family| vec![family]);
         if lifetime == Some(0) {
-            self.allocations.remove(&client);
+            families.into_iter().for_each(|family| allocation.end(family));
+            self.allocations.retain(|_, allocation| !allocation.relayed.is_empty());
+            self.deletions.insert(deletion, now + 40);
             return Ok(0);
         }
         let granted = grant(lifetime);
-        allocation.expires = now + u64::from(granted);
+        for (address, expires) in &mut allocation.relayed {
+            if families.contains(&AddressFamily::of(address.ip())) {
+                *expires = now + u64::from(granted);
+            }
+        }
         Ok(granted)
     }
 
-    pub(crate) fn permit(&mut self, client: usize, peers: &[SocketAddr]) -> Result<(), u16> {
-        let allocation = self.allocations.get(&client).ok_or(437_u16)?;
-        peers.iter().try_for_each(check)?;
+    fn permit(&mut self, client: usize, peers: &[SocketAddr]) -> Result<(), u16> {
+        let allocation = self.live(client)?;
+        peers.iter().try_for_each(|peer| self.check(&allocation, peer))?;
         if peers.is_empty() {
             return Err(400);
         }
@@ -97,13 +239,13 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn bind(&mut self, client: usize, number: u16, peer: SocketAddr) -> Result<(), u16> {
-        let allocation = self.allocations.get(&client).ok_or(437_u16)?;
+    fn bind(&mut self, client: usize, number: u16, peer: SocketAddr) -> Result<(), u16> {
+        let allocation = self.live(client)?;
         let conflict = |(taken, (by, _)): (&u16, &(SocketAddr, u64))| (*taken == number) != (*by == peer);
         if allocation.channels.iter().any(conflict) {
             return Err(400);
         }
-        check(&peer)?;
+        self.check(&allocation, &peer)?;
         let new_permission = usize::from(!allocation.permissions.contains_key(&peer.ip()));
         let new_channel = usize::from(!allocation.channels.contains_key(&number));
         self.check_quota(client, new_permission, new_channel)?;
@@ -120,25 +262,29 @@ impl Model {
 
     pub(crate) fn channel_data(&self, client: usize, number: u16) -> Forwarded {
         let channel = self.allocations.get(&client).and_then(|it| it.channels.get(&number));
-        channel.map_or(Forwarded::Nothing, |(peer, _)| Forwarded::ToPeer(*peer))
+        match channel {
+            Some((peer, expires)) if *expires > self.now => Forwarded::ToPeer(*peer),
+            _ => Forwarded::Nothing,
+        }
     }
 
     pub(crate) fn peer_sends(&self, client: usize, peer: SocketAddr) -> Forwarded {
         if !self.permits(client, peer) {
             return Forwarded::Nothing;
         }
-        let bound = self.allocations[&client].channels.iter().find(|(_, (bound, _))| *bound == peer);
+        let mut channels = self.allocations[&client].channels.iter();
+        let bound = channels.find(|(_, (bound, expires))| *bound == peer && *expires > self.now);
         bound.map_or(Forwarded::AsIndication, |(number, _)| Forwarded::OnChannel(*number))
     }
 
-    /// Allocations, permissions, channels.
-    pub(crate) fn counts(&self) -> [usize; 3] {
-        let all = || self.allocations.values();
-        [
-            self.allocations.len(),
-            all().map(|it| it.permissions.len()).sum(),
-            all().map(|it| it.channels.len()).sum(),
-        ]
+    pub(crate) fn counts(&self, worker: usize) -> Counts {
+        let all = || self.allocations.iter().filter(|it| worker_of(*it.0) == worker).map(|it| it.1);
+        Counts {
+            allocations: all().count(),
+            sockets: all().map(|it| it.relayed.len()).sum(),
+            permissions: all().map(|it| it.permissions.len()).sum(),
+            channels: all().map(|it| it.channels.len()).sum(),
+        }
     }
 
     /// How many users have an allocation.
@@ -146,8 +292,58 @@ impl Model {
         self.allocations.keys().map(|client| &self.users[*client]).collect::<BTreeSet<_>>().len()
     }
 
+    /// What a relayed address may be.
+    fn free(&self, family: AddressFamily, port: Port) -> Vec<SocketAddr> {
+        let Some(ip) = self.node.address(family) else { return Vec::new() };
+        let relayed = self.allocations.values().flat_map(|it| it.relayed.keys());
+        let waiting = self.reservations.values().filter(|it| it.expires > self.now).map(|it| &it.address);
+        let taken: BTreeSet<_> = relayed.chain(waiting).copied().collect();
+        let is_free = |port| self.node.ports.contains(&port) && !taken.contains(&SocketAddr::new(ip, port));
+        let fits = |number: &u16| match port {
+            Port::Any => is_free(*number),
+            Port::Even => is_free(*number) && number % 2 == 0,
+            _ => is_free(*number) && number % 2 == 0 && is_free(number + 1),
+        };
+        self.node.ports.clone().filter(fits).map(|number| SocketAddr::new(ip, number)).collect()
+    }
+
+    /// Keeps the port above `address`, under the token that was given if nobody else has it.
+    fn reserve(&mut self, client: usize, mut address: SocketAddr, said: &Said) -> [u8; 8] {
+        address.set_port(address.port() + 1);
+        let token = said.token.filter(|token| !self.reservations.contains_key(token)).unwrap_or_default();
+        let user = self.users[client].clone();
+        self.reservations.insert(token, Reservation { user, address, expires: self.now + 30 });
+        token
+    }
+
+    fn redeem(&mut self, token: [u8; 8], client: usize) -> Option<SocketAddr> {
+        let reservation = self.reservations.get(&token)?;
+        if reservation.expires <= self.now || reservation.user != self.users[client] {
+            return None;
+        }
+        self.reservations.remove(&token).map(|reservation| reservation.address)
+    }
+
+    /// A client's allocation, without what is over: that makes room for what is asked for.
+    fn live(&mut self, client: usize) -> Result<Allocation, u16> {
+        let allocation = self.allocations.get_mut(&client).ok_or(437_u16)?;
+        allocation.expire_peers(self.now);
+        Ok(allocation.clone())
+    }
+
+    /// Whether an allocation may have this peer.
+    fn check(&self, allocation: &Allocation, peer: &SocketAddr) -> Result<(), u16> {
+        if !allocation.has(AddressFamily::of(peer.ip())) {
+            return Err(443);
+        }
+        let denied = self.rules.denied && peer.ip().to_string() == DENIED;
+        let private = matches!(peer.ip(), IpAddr::V4(host) if host.is_private());
+        if denied || private { Err(403) } else { Ok(()) }
+    }
+
     fn permits(&self, client: usize, peer: SocketAddr) -> bool {
-        self.allocations.get(&client).is_some_and(|it| it.permissions.contains_key(&peer.ip()))
+        let permission = self.allocations.get(&client).and_then(|it| it.permissions.get(&peer.ip()));
+        permission.is_some_and(|expires| *expires > self.now)
     }
 
     fn of_user(&self, client: usize) -> impl Iterator<Item = &Allocation> {
@@ -156,14 +352,39 @@ impl Model {
     }
 
     fn check_quota(&self, client: usize, permissions: usize, channels: usize) -> Result<(), u16> {
-        let fits = |has: usize, new: usize, limit: u32| new == 0 || has + new <= limit as usize;
-        let mine = |count: fn(&Allocation) -> usize| self.of_user(client).map(count).sum();
-        let [_, all_permissions, all_channels] = self.counts();
-        let allowed = fits(mine(|it| it.permissions.len()), permissions, LIMIT.user.permissions)
-            && fits(mine(|it| it.channels.len()), channels, LIMIT.user.channels)
-            && fits(all_permissions, permissions, LIMIT.total.permissions)
-            && fits(all_channels, channels, LIMIT.total.channels);
+        let [user, total] = self.rules.limits();
+        let fits = |of: Vec<&Allocation>, limit: Limit| {
+            let has: usize = of.iter().map(|it| it.permissions.len()).sum();
+            let bound: usize = of.iter().map(|it| it.channels.len()).sum();
+            (permissions == 0 || has + permissions <= limit.permissions)
+                && (channels == 0 || bound + channels <= limit.channels)
+        };
+        let allowed =
+            fits(self.of_user(client).collect(), user) && fits(self.allocations.values().collect(), total);
         if allowed { Ok(()) } else { Err(508) }
+    }
+}
+
+impl Allocation {
+    /// The answer to its Allocate once more, without a relayed address that has ended since.
+    fn said_again(&self) -> Said {
+        Said { relayed: self.relayed.keys().copied().collect(), ..self.said.clone() }
+    }
+
+    fn has(&self, family: AddressFamily) -> bool {
+        self.relayed.keys().any(|address| AddressFamily::of(address.ip()) == family)
+    }
+
+    fn expire_peers(&mut self, now: u64) {
+        self.permissions.retain(|_, expires| *expires > now);
+        self.channels.retain(|_, (_, expires)| *expires > now);
+    }
+
+    /// Ends the relayed address of one family, with what was permitted and bound there.
+    fn end(&mut self, family: AddressFamily) {
+        self.relayed.retain(|address, _| AddressFamily::of(address.ip()) != family);
+        self.permissions.retain(|host, _| AddressFamily::of(*host) != family);
+        self.channels.retain(|_, (peer, _)| AddressFamily::of(peer.ip()) != family);
     }
 }
 
@@ -172,11 +393,6 @@ fn grant(lifetime: Option<u32>) -> u32 {
     lifetime.map_or(600, |seconds| seconds.clamp(600, 3600))
 }
 
-/// Whether an IPv4 allocation may have this peer.
-fn check(peer: &SocketAddr) -> Result<(), u16> {
-    match peer.ip() {
-        IpAddr::V6(_) => Err(443),
-        IpAddr::V4(host) if host.is_private() => Err(403),
-        IpAddr::V4(_) => Ok(()),
-    }
+fn failures_of(failures: &Failures, family: AddressFamily) -> &[OpenError] {
+    &failures[usize::from(family == AddressFamily::V6)]
 }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,8 @@ pub struct Relay {
     pub busy: HashSet<u16>,
     /// Set to fail every further socket.
     pub exhausted: bool,
+    /// How the next sockets fail, on IPv4 and on IPv6 addresses.
+    pub failing: [VecDeque<OpenError>; 2],
     pub events: Vec<Event>,
 }
 
@@ -124,6 +126,7 @@ impl Relay {
             bound: Vec::new(),
             busy: HashSet::new(),
             exhausted: false,
+            failing: Default::default(),
             events: Vec::new(),
         }
     }
@@ -222,7 +225,10 @@ impl Relay {
                 Some(Output::OpenRelay { relay, local }) => (relay, local),
             };
             let (relay, local) = opened;
-            let result = if self.exhausted {
+            let failing = &mut self.failing[usize::from(local.is_ipv6())];
+            let result = if let Some(error) = failing.pop_front() {
+                Err(error)
+            } else if self.exhausted {
                 Err(OpenError::Exhausted)
             } else if self.busy.contains(&local.port()) || self.sockets.contains_key(&local) {
                 Err(OpenError::InUse)

@@ -1,0 +1,135 @@
+//! The node that both the core and the model are told to be, and who is around it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use stun::attribute::AddressFamily;
+use turn::{Ledger, Nonces, PeerPolicy, Quota, RelayAddresses, Settings, Transport};
+
+use crate::support::{Relay, TestClient, at, relay_addresses, settings};
+
+pub(crate) const WORKERS: usize = 2;
+pub(crate) const CLIENTS: usize = 5;
+pub(crate) const CHANNELS: [u16; 3] = [0x4000, 0x4001, 0x4FFF];
+/// The host that [`Rules::denied`] denies.
+pub(crate) const DENIED: &str = "192.0.2.3";
+
+/// What cannot change while the node runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// Whether it relays to IPv4 and to IPv6 peers.
+    pub(crate) families: [bool; 2],
+    /// So few that they run out.
+    pub(crate) ports: RangeInclusive<u16>,
+}
+
+/// What can: which of the limits, and who and what is let in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    pub(crate) denied: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Limits {
+    #[default]
+    Tight,
+    Wide,
+    /// This much of everything.
+    Exactly(usize),
+}
+
+/// As many of each as one user, and as all together may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) allocations: usize,
+    pub(crate) permissions: usize,
+    pub(crate) channels: usize,
+}
+
+/// Three of Alice's, over two transports and from one address twice, and two of Bob's.
+pub(crate) fn clients() -> [TestClient; CLIENTS] {
+    let bob = |address| TestClient::new(address).named("bob", "builder");
+    [
+        TestClient::new("198.51.100.7:1"),
+        TestClient::new("198.51.100.7:2"),
+        TestClient::over(Transport::Tcp, "198.51.100.7:1"),
+        bob("198.51.100.7:3"),
+        bob("[2001:db8:7::1]:1"),
+    ]
+}
+
+/// Where a client's packets go.
+pub(crate) fn worker_of(client: usize) -> usize {
+    client % WORKERS
+}
+
+/// Two ports of one host, one that may be denied and one that always is; two ports of an IPv6 host.
+pub(crate) fn peers() -> [SocketAddr; 6] {
+    ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.3:1", "10.0.0.1:1", "[2001:db8:2::1]:1", "[2001:db8:2::1]:2"]
+        .map(at)
+}
+
+impl Node {
+    /// The address that relayed addresses of a family are on.
+    pub(crate) fn address(&self, family: AddressFamily) -> Option<IpAddr> {
+        self.addresses().get(family).map(|address| address.advertised)
+    }
+
+    /// Its workers, with what they share.
+    pub(crate) fn workers(&self, rules: &Rules) -> [Relay; WORKERS] {
+        let ledger = Arc::new(Ledger::new(self.addresses(), self.ports.clone()));
+        [1, 2].map(|seed| self.worker(rules, Arc::clone(&ledger), seed))
+    }
+
+    fn addresses(&self) -> RelayAddresses {
+        let mut addresses = relay_addresses();
+        addresses.v4 = addresses.v4.filter(|_| self.families[0]);
+        addresses.v6 = addresses.v6.filter(|_| self.families[1]);
+        addresses
+    }
+
+    /// One more worker.
+    pub(crate) fn worker(&self, rules: &Rules, ledger: Arc<Ledger>, seed: u8) -> Relay {
+        Relay::beside(self.settings(rules), ledger, seed)
+    }
+
+    /// The rules as the core is told them.
+    pub(crate) fn settings(&self, rules: &Rules) -> Settings {
+        let mut settings = settings();
+        let [user, total] = rules.limits();
+        settings.limits.user = quota(user);
+        settings.limits.total = quota(total);
+        settings.nonces = Nonces::new(vec![[7; 32]], 1_000_000, true);
+        let denied = rules.denied.then(|| DENIED.parse::<IpAddr>().unwrap().into());
+        settings.policy = PeerPolicy::new(vec![], denied.into_iter().collect(), vec![]);
+        settings
+    }
+}
+
+impl Rules {
+    /// As much as there are ports, for a user and for all together.
+    pub(crate) fn exactly(ports: usize) -> Self {
+        Self { limits: Limits::Exactly(ports), ..Self::default() }
+    }
+
+    /// Those of a user and of all together.
+    pub(crate) fn limits(&self) -> [Limit; 2] {
+        let limit = |allocations, permissions, channels| Limit { allocations, permissions, channels };
+        match self.limits {
+            Limits::Tight => [limit(2, 4, 3), limit(4, 6, 5)],
+            Limits::Wide => [limit(100, 100, 100); 2],
+            Limits::Exactly(count) => [limit(count, count, count); 2],
+        }
+    }
+}
+
+fn quota(limit: Limit) -> Quota {
+    Quota {
+        allocations: limit.allocations as u32,
+        permissions: limit.permissions as u32,
+        channels: limit.channels as u32,
+        bits_per_second: None,
+    }
+}

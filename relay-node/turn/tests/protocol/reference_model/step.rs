@@ -1,0 +1,67 @@
+//! What can happen. Clients, workers and tokens go by their place in a list.
+
+use std::net::SocketAddr;
+
+use proptest::sample::Index;
+use stun::attribute::AddressFamily;
+use turn::OpenError;
+
+use super::node::Rules;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A new request.
+    Ask { client: usize, request: Request },
+    /// An Allocate for which sockets do not open at once: how the first ones of each family fail.
+    AskInVain { client: usize, wish: Wish, failures: Failures },
+    /// An Allocate with one of the last tokens that were given out, or with a made-up one if none was.
+    Redeem { client: usize, last: usize, failures: Failures },
+    /// A request of the past once more, byte for byte.
+    Again { client: usize, which: Index },
+    /// A client sends to each peer and on each channel, and each peer sends to it.
+    Packets { client: usize },
+    /// Time passes; the timers of one worker may be late.
+    Wait { seconds: u64, late: Option<usize> },
+    /// Other settings for both workers.
+    Swap(Rules),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Allocate(Wish),
+    Refresh { family: Option<AddressFamily>, lifetime: Option<u32> },
+    Permit { peers: Vec<SocketAddr> },
+    Bind { channel: u16, peer: SocketAddr },
+}
+
+/// What an Allocate asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) families: Families,
+    pub(crate) port: Port,
+    pub(crate) lifetime: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Families {
+    /// No attribute: IPv4.
+    Unsaid,
+    /// REQUESTED-ADDRESS-FAMILY.
+    One(AddressFamily),
+    /// ADDITIONAL-ADDRESS-FAMILY.
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Any,
+    /// EVEN-PORT.
+    Even,
+    /// EVEN-PORT that reserves the next one.
+    Pair,
+    /// RESERVATION-TOKEN.
+    Reserved([u8; 8]),
+}
+
+/// How the first sockets fail that are opened on an IPv4 and on an IPv6 address.
+pub(crate) type Failures = [Vec<OpenError>; 2];

@@ -1,0 +1,208 @@
+//! The core under test: two workers, their drivers and the clients.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stun::attribute::{
+    AdditionalAddressFamily, AddressErrorCode, ChannelNumber, EvenPort, Lifetime, RequestedAddressFamily,
+    RequestedTransport, ReservationToken, XorPeerAddress, XorRelayedAddress,
+};
+use stun::{BufferFull, MessageWriter, Method};
+
+use super::model::{Asked, Counts, Forwarded, Said};
+use super::node::{CHANNELS, CLIENTS, Node, Rules, WORKERS, clients, worker_of};
+use super::step::{Failures, Families, Port, Request, Wish};
+use crate::support::{Answer, Relay, Seen, TestClient, channel_data, data_indication};
+
+pub(crate) struct System {
+    node: Node,
+    pub(crate) workers: [Relay; WORKERS],
+    clients: [TestClient; CLIENTS],
+    /// Where peers know each client.
+    relayed: [Vec<SocketAddr>; CLIENTS],
+    /// Every request of each client, as it was sent.
+    sent: [Vec<(Asked, Vec<u8>)>; CLIENTS],
+    /// Every token that was given out.
+    pub(crate) tokens: Vec<[u8; 8]>,
+}
+
+impl System {
+    pub(crate) fn new(node: &Node, rules: &Rules) -> Self {
+        let mut workers = node.workers(rules);
+        let mut clients = clients();
+        for (client, it) in clients.iter_mut().enumerate() {
+            it.learn_nonce(&mut workers[worker_of(client)]);
+        }
+        Self {
+            node: node.clone(),
+            workers,
+            clients,
+            relayed: Default::default(),
+            sent: Default::default(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// The user of each client.
+    pub(crate) fn users(&self) -> Vec<Vec<u8>> {
+        self.clients.iter().map(|client| client.username.clone()).collect()
+    }
+
+    /// Sends a new request.
+    pub(crate) fn ask(&mut self, client: usize, request: Request, failures: &Failures) -> (Asked, Said) {
+        let packet = write(&mut self.clients[client], &request);
+        let asked = Asked { client, transaction: self.sent[client].len(), request };
+        self.sent[client].push((asked.clone(), packet));
+        (asked, self.send_request(client, self.sent[client].len() - 1, failures))
+    }
+
+    /// Sends one of a client's requests once more, if it has sent any.
+    pub(crate) fn ask_again(
+        &mut self,
+        client: usize,
+        which: proptest::sample::Index,
+    ) -> Option<(Asked, Said)> {
+        let sent = self.sent[client].len();
+        let place = (sent > 0).then(|| which.index(sent))?;
+        let asked = self.sent[client][place].0.clone();
+        Some((asked, self.send_request(client, place, &Failures::default())))
+    }
+
+    fn send_request(&mut self, client: usize, place: usize, failures: &Failures) -> Said {
+        let worker = &mut self.workers[worker_of(client)];
+        worker.failing = failures.clone().map(Into::into);
+        let answer = self.clients[client].exchange(worker, &self.sent[client][place].1);
+        worker.failing = Default::default();
+        let said = read(&answer);
+        if !said.relayed.is_empty() {
+            // A port that was another client's is this one's now.
+            self.relayed.iter_mut().for_each(|known| known.retain(|it| !said.relayed.contains(it)));
+            self.relayed[client] = said.relayed.clone();
+        }
+        self.tokens.extend(said.token.filter(|token| !self.tokens.contains(token)));
+        said
+    }
+
+    pub(crate) fn send(&mut self, client: usize, peer: SocketAddr) -> Forwarded {
+        let seen = self.clients[client].send(&mut self.workers[worker_of(client)], peer, b"there");
+        self.to_peer(client, &seen)
+    }
+
+    pub(crate) fn channel_data(&mut self, client: usize, number: u16) -> Forwarded {
+        let seen = self.clients[client].channel_data(&mut self.workers[worker_of(client)], number, b"there");
+        self.to_peer(client, &seen)
+    }
+
+    /// A peer answers where it last saw the client.
+    pub(crate) fn peer_sends(&mut self, client: usize, peer: SocketAddr) -> Forwarded {
+        let relayed = self.relayed[client].iter().find(|it| it.is_ipv4() == peer.is_ipv4());
+        let worker = &mut self.workers[worker_of(client)];
+        let arrived = relayed.and_then(|relayed| worker.peer_sends(peer, *relayed, b"back"));
+        let Some((to, packet)) = arrived else { return Forwarded::Nothing };
+        assert_eq!(to, self.clients[client].address());
+        match CHANNELS.into_iter().find(|number| packet.starts_with(&channel_data(*number, b"back"))) {
+            Some(number) => Forwarded::OnChannel(number),
+            None => {
+                assert_eq!(data_indication(&packet), (peer, b"back".as_slice()));
+                Forwarded::AsIndication
+            }
+        }
+    }
+
+    /// Time passes. As in a worker's loop, timers run only when the core has asked for it.
+    pub(crate) fn wait(&mut self, seconds: u64, late: Option<usize>) {
+        for (place, worker) in self.workers.iter_mut().enumerate() {
+            worker.now = worker.now.after(Duration::from_secs(seconds));
+            let due = worker.turn.next_timeout().is_some_and(|due| due <= worker.now.monotonic);
+            if due && late != Some(place) {
+                worker.turn.timeout(worker.now);
+                assert_eq!(worker.drain(), []);
+            }
+        }
+    }
+
+    pub(crate) fn swap(&mut self, rules: &Rules) {
+        for worker in &mut self.workers {
+            worker.turn.apply(Arc::new(self.node.settings(rules)));
+        }
+    }
+
+    pub(crate) fn counts(&self, worker: usize) -> Counts {
+        let relay = &self.workers[worker];
+        let stats = relay.turn.stats();
+        Counts {
+            allocations: relay.turn.allocations(),
+            sockets: relay.sockets.len(),
+            permissions: stats.permissions as usize,
+            channels: stats.channels as usize,
+        }
+    }
+
+    fn to_peer(&self, client: usize, seen: &[Seen]) -> Forwarded {
+        match seen {
+            [] => Forwarded::Nothing,
+            [one] => {
+                let (from, peer, payload) = one.at_peer();
+                assert!(self.relayed[client].contains(&from), "from {from}");
+                assert_eq!(payload, b"there");
+                Forwarded::ToPeer(peer)
+            }
+            more => panic!("one packet became {more:?}"),
+        }
+    }
+}
+
+fn write(client: &mut TestClient, request: &Request) -> Vec<u8> {
+    match request {
+        Request::Allocate(wish) => client.signed(Method::ALLOCATE, |writer| write_wish(writer, wish)),
+        Request::Refresh { family, lifetime } => client.signed(Method::REFRESH, |writer| {
+            write_lifetime(writer, *lifetime)?;
+            family.map_or(Ok(()), |family| writer.attribute(&RequestedAddressFamily(family)).map(drop))
+        }),
+        Request::Permit { peers } => client.signed(Method::CREATE_PERMISSION, |writer| {
+            peers.iter().try_for_each(|peer| writer.attribute(&XorPeerAddress(*peer)).map(drop))
+        }),
+        Request::Bind { channel, peer } => client.signed(Method::CHANNEL_BIND, |writer| {
+            writer
+                .attribute(&ChannelNumber::new(*channel).unwrap())?
+                .attribute(&XorPeerAddress(*peer))
+                .map(drop)
+        }),
+    }
+}
+
+fn write_wish(writer: &mut MessageWriter<'_>, wish: &Wish) -> Result<(), BufferFull> {
+    writer.attribute(&RequestedTransport::UDP)?;
+    write_lifetime(writer, wish.lifetime)?;
+    match wish.families {
+        Families::Unsaid => {}
+        Families::One(family) => {
+            writer.attribute(&RequestedAddressFamily(family))?;
+        }
+        Families::Both => {
+            let additional = AdditionalAddressFamily(stun::attribute::AddressFamily::V6);
+            writer.attribute(&additional)?;
+        }
+    }
+    match wish.port {
+        Port::Any => Ok(()),
+        Port::Even => writer.attribute(&EvenPort { reserve_next: false }).map(drop),
+        Port::Pair => writer.attribute(&EvenPort { reserve_next: true }).map(drop),
+        Port::Reserved(token) => writer.attribute(&ReservationToken(token)).map(drop),
+    }
+}
+
+fn write_lifetime(writer: &mut MessageWriter<'_>, lifetime: Option<u32>) -> Result<(), BufferFull> {
+    lifetime.map_or(Ok(()), |seconds| writer.attribute(&Lifetime(seconds)).map(drop))
+}
+
+fn read(answer: &Answer) -> Said {
+    Said {
+        code: answer.code(),
+        lifetime: answer.get::<Lifetime>().map(|it| it.0),
+        relayed: answer.message().all::<XorRelayedAddress>().map(|it| it.unwrap().0).collect(),
+        token: answer.get::<ReservationToken>().map(|it| it.0),
+        refused: answer.get::<AddressErrorCode<'_>>().map(|it| (it.family, it.code)),
+    }
+}
