@@ -18,7 +18,8 @@ const ROUND: usize = 250;
 fn settings_for_many() -> Settings {
     let mut settings = settings();
     settings.nonces = turn::Nonces::new(vec![[7; 32]], 1_000_000, true);
-    settings.limits.answers = AnswerLimits { per_source_per_second: u32::MAX, total_per_second: u32::MAX };
+    settings.limits.answers =
+        AnswerLimits { per_source_bytes_per_second: u32::MAX, total_bytes_per_second: u32::MAX };
     settings
 }
 

@@ -110,7 +110,8 @@ fn icmp_errors_of_peers_take_no_memory() {
 #[test]
 fn answers_to_strangers_take_no_memory_and_nor_does_silence() {
     let mut generous = settings();
-    generous.limits.answers = AnswerLimits { per_source_per_second: 1, total_per_second: u32::MAX };
+    generous.limits.answers =
+        AnswerLimits { per_source_bytes_per_second: 1, total_bytes_per_second: u32::MAX };
     let mut relay = Relay::with(generous);
     let mut stranger = TestClient::new("198.51.100.7:4000");
     let requests = [Method::BINDING, Method::ALLOCATE, Method::REFRESH, Method::CHANNEL_BIND]
