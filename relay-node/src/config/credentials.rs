@@ -10,6 +10,8 @@ use super::value;
 
 /// A shorter one could be guessed from one captured message.
 const LEAST_SECRET: usize = turn::credentials::Secret::SHORTEST;
+/// Each is tried in turn, so that many make a wrong password dear to refuse. A rotation takes two or three.
+const MOST_SECRETS: usize = 16;
 /// RFC 8489 section 14.3: USERNAME has fewer than 509 bytes.
 const MOST_USERNAME: usize = 508;
 
@@ -65,6 +67,14 @@ pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Cr
         if rest_secrets.len() == had {
             problems.add(field, path.display(), "there is no secret in the file", "Write one secret a line");
         }
+    }
+    if rest_secrets.len() > MOST_SECRETS {
+        problems.add(
+            "credentials.rest_secrets",
+            rest_secrets.len(),
+            "there are too many secrets, those of the files among them",
+            format!("Keep at most {MOST_SECRETS}: the one in use, and those that credentials still live under"),
+        );
     }
     if users.is_empty() && rest_secrets.is_empty() && problems.as_slice().len() == before {
         problems.add_hidden(

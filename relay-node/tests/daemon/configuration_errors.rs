@@ -278,6 +278,8 @@ fn credentials() {
     assert_eq!(none.as_slice()[0].field, "credentials");
     assert!(none.to_string().contains("--secret-file"), "{none}");
     refused(&[("credentials.rest_secrets", "short")], "credentials.rest_secrets[0]", None, "openssl rand");
+    let many = format!("[{}]", vec!["'a secret of sixteen'"; 17].join(", "));
+    refused(&[("credentials.rest_secrets", &many)], "credentials.rest_secrets", Some("17"), "at most 16");
     refused(&[("nonce.keys", "short")], "nonce.keys[0]", None, "openssl rand");
     refused(
         &[("credentials.rest_secret_files", "/nowhere/secret")],
