@@ -73,7 +73,9 @@ pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Cr
             "credentials.rest_secrets",
             rest_secrets.len(),
             "there are too many secrets, those of the files among them",
-            format!("Keep at most {MOST_SECRETS}: the one in use, and those that credentials still live under"),
+            format!(
+                "Keep at most {MOST_SECRETS}: the one in use, and those that credentials still live under"
+            ),
         );
     }
     if users.is_empty() && rest_secrets.is_empty() && problems.as_slice().len() == before {
