@@ -18,6 +18,8 @@ use crate::transport::Transport;
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long what is over may still be counted.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long after one newcomer the next one comes.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -95,6 +97,7 @@ impl<'r> Steady<'r> {
             allocate = allocate.max(begun.elapsed());
             client.refresh(0).expect("a client may end its allocation");
             count += 1;
+            thread::sleep(PAUSE);
         }
         (count, binding, allocate)
     }
