@@ -16,6 +16,10 @@ use crate::transport::Transport;
 
 /// How long a Binding, or an Allocate with its challenge, may take beside an attack.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long what is over may still be counted.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long after one newcomer the next one comes.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -32,14 +36,10 @@ pub struct Steady<'r> {
 impl<'r> Steady<'r> {
     /// Looks at a relay that has already served a client, so that its buffers are in place.
     pub fn before(network: &'r Network, relay: &'r Relay<'r>) -> Self {
+        let (allocations, connections) = (relay.allocations(), relay.connections());
         good_client_works(network, relay);
-        Self {
-            network,
-            relay,
-            resident: relay.resident_bytes(),
-            allocations: relay.allocations(),
-            connections: relay.connections(),
-        }
+        eventually_true(PATIENCE, "the good client to be gone", || relay.allocations() == allocations);
+        Self { network, relay, resident: relay.resident_bytes(), allocations, connections }
     }
 
     /// Asserts that resident memory has grown by no more than `bound` bytes so far.
@@ -97,6 +97,7 @@ impl<'r> Steady<'r> {
             allocate = allocate.max(begun.elapsed());
             client.refresh(0).expect("a client may end its allocation");
             count += 1;
+            thread::sleep(PAUSE);
         }
         (count, binding, allocate)
     }
@@ -105,8 +106,10 @@ impl<'r> Steady<'r> {
     /// allocations as before and, in time, as many connections, and that a good client is served.
     pub fn holds(&self, bound: u64) {
         self.memory_holds(bound);
-        assert_eq!(self.relay.allocations(), self.allocations, "allocations");
-        eventually_true(Duration::from_secs(20), "connections to go back to what they were", || {
+        eventually_true(PATIENCE, "allocations to go back to what they were", || {
+            self.relay.allocations() == self.allocations
+        });
+        eventually_true(PATIENCE, "connections to go back to what they were", || {
             self.relay.connections() == self.connections
         });
         good_client_works(self.network, self.relay);
