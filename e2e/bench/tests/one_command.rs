@@ -1,4 +1,5 @@
 //! The benchmark as a person runs it. Needs root, like everything that makes namespaces, and coturn.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     env, fs,
