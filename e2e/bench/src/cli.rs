@@ -14,7 +14,7 @@ use crate::{server::Contender, shape::Shape};
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Two minutes instead of three quarters of an hour: one run, fewer shapes.
+    /// Two minutes instead of half an hour: one run, fewer shapes.
     #[arg(long)]
     pub quick: bool,
     /// What to measure.

@@ -1,9 +1,11 @@
 //! The benchmark as a person runs it. Needs root, like everything that makes namespaces, and coturn.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,6 +14,12 @@ use rustix::process::{Pid, test_kill_process};
 use testbed::{eventually, eventually_true};
 
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// One run at a time: all of them take the same two cores.
+fn alone() -> MutexGuard<'static, ()> {
+    static CORES: Mutex<()> = Mutex::new(());
+    CORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A run with few packets that takes `edgerelay` for the relay.
 fn bench(edgerelay: &Path, servers: &str, figures: &str, shapes: &str) -> Command {
@@ -49,6 +57,7 @@ fn server_of(bench: &Child) -> Option<Pid> {
 
 #[test]
 fn packets_pass_every_server_and_the_table_tells_their_cost() {
+    let _cores = alone();
     let servers = "edgerelay,coturn,floor,plain";
     let output = bench(&relay(), servers, "cpu,memory", "both-160-2").output().unwrap();
     for pacing in ["smooth", "bursts"] {
@@ -66,6 +75,7 @@ fn packets_pass_every_server_and_the_table_tells_their_cost() {
 
 #[test]
 fn pairs_of_clients_reach_each_other_through_both_of_their_relayed_addresses() {
+    let _cores = alone();
     let output = bench(&relay(), "edgerelay,coturn,floor", "cpu", "pair-160-2").output().unwrap();
     let rows = rows(&output, "| 160 B, client → relay → relay → client, 2 pairs, smooth |");
     assert_eq!(rows.len(), 2);
@@ -74,6 +84,7 @@ fn pairs_of_clients_reach_each_other_through_both_of_their_relayed_addresses() {
 
 #[test]
 fn a_server_that_is_dead_has_no_figures() {
+    let _cores = alone();
     let output = bench(Path::new("/bin/true"), "edgerelay", "cpu", "up-160-1").output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
@@ -83,6 +94,7 @@ fn a_server_that_is_dead_has_no_figures() {
 
 #[test]
 fn a_killed_run_leaves_no_server_behind() {
+    let _cores = alone();
     let mut run = bench(Path::new("/bin/true"), "coturn", "capacity", "both-160-2")
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -189,8 +189,9 @@ impl Client {
     /// RFC 8489 sections 6.3.3, 6.3.4 and 9.2.5.
     fn answered(&mut self, now: Instant, answer: &Message<'_>) -> Option<Event<'static>> {
         // An answer to nothing that was asked is ignored.
-        let id = answer.transaction_id();
-        let place = self.transactions.iter().position(|transaction| transaction.id == id)?;
+        let (id, method) = (answer.transaction_id(), answer.method());
+        let mut transactions = self.transactions.iter();
+        let place = transactions.position(|asked| asked.id == id && asked.request.method() == method)?;
         // 401 and 438 are never signed; every other answer to a signed request has to be.
         let code = error_code(answer);
         if !matches!(code, Some(ErrorCode { code: 401 | 438, .. })) && self.is_forged(place, answer) {

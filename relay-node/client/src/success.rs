@@ -61,9 +61,6 @@ pub enum AnswerError {
     /// Something that the RFC demands is not there.
     #[error("it has no {0}")]
     Missing(&'static str),
-    /// It answers another method than was asked for.
-    #[error("it answers another method")]
-    OtherMethod,
 }
 
 impl Success {
@@ -72,9 +69,6 @@ impl Success {
     /// # Errors
     /// When it lacks what it has to say.
     pub fn read(request: Request, answer: &Message<'_>) -> Result<Self, AnswerError> {
-        if answer.method() != request.method() {
-            return Err(AnswerError::OtherMethod);
-        }
         Ok(match request {
             Request::Binding => Self::Mapped(mapped(answer)?),
             Request::Allocate(_) => Self::Allocated(Allocation::read(answer)?),

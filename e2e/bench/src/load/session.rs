@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -66,6 +67,16 @@ pub(super) fn credential() -> Credential {
     Credential::new(USERNAME, PASSWORD)
 }
 
+/// A seed that no other client of this run has. Nobody forges answers here, so it need not be secret.
+fn seed() -> [u8; 32] {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let mut seed = [0; 32];
+    if let Some(start) = seed.first_chunk_mut() {
+        *start = SERIAL.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    }
+    seed
+}
+
 /// Opens sessions of clients number 0 to `count`, one after the other: just the allocation.
 pub fn open_allocations(sockets: &Sockets, count: u32) -> Result<Vec<Session>, DialogueError> {
     let mut exchange = Exchange::new(sockets);
@@ -101,7 +112,7 @@ pub fn open_pairs(sockets: &Sockets, count: u32) -> Result<Vec<Session>, Dialogu
 pub fn is_answering(sockets: &Sockets) -> bool {
     const MOMENT: Duration = Duration::from_millis(50);
     let timing = Timing { first: MOMENT, transmissions: 1, last: MOMENT, stream: MOMENT };
-    let mut client = Client::new(Path::Datagrams, credential(), [0; 32]).with_timing(timing);
+    let mut client = Client::new(Path::Datagrams, credential(), seed()).with_timing(timing);
     Exchange::new(sockets).ask(client_address(0), &mut client, Request::Binding).is_ok()
 }
 
@@ -120,13 +131,8 @@ impl<'a> Exchange<'a> {
     /// Opens the allocation of client `number`.
     fn allocate(&mut self, number: u32) -> Result<(Session, Client), DialogueError> {
         let address = client_address(number);
-        // Nobody forges answers here: it is enough that the seeds differ.
-        let mut seed = [0; 32];
-        if let Some(start) = seed.first_chunk_mut() {
-            *start = number.to_be_bytes();
-        }
         // Browsers are classic clients, and turn-rs takes no other.
-        let mut client = Client::new(Path::Datagrams, credential(), seed).classic();
+        let mut client = Client::new(Path::Datagrams, credential(), seed()).classic();
         let success = self.ask(address, &mut client, Request::Allocate(Allocate::default()))?;
         let relayed = match success {
             Success::Allocated(allocation) => allocation.relayed.into_iter().next(),

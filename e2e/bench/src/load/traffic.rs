@@ -67,6 +67,8 @@ impl Outcome {
 
 /// How long the last packets may be on their way.
 const DRAIN: Duration = Duration::from_millis(200);
+/// How long the first one may be on its way: a server that was not let run in the meantime is not dead.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of ChannelData's header.
 const HEADER: usize = stun::CHANNEL_HEADER_LEN;
 /// Significant digits of latencies.
@@ -118,8 +120,12 @@ impl<'a> Traffic<'a> {
                 let due = self.due(elapsed).saturating_sub(attempted).min(BATCH as u64);
                 attempted += due;
                 self.send(attempted - due, due)?;
-            } else if self.outcome.received >= self.outcome.sent || elapsed > self.offer.duration + DRAIN {
-                return Ok(self.outcome);
+            } else {
+                let patience = if self.outcome.received == 0 { PATIENCE } else { DRAIN };
+                let all = self.outcome.received >= self.outcome.sent;
+                if all || elapsed > self.offer.duration + patience {
+                    return Ok(self.outcome);
+                }
             }
             match self.offer.direction {
                 Direction::Up => self.receive_at_peer()?,

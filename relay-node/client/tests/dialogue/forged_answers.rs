@@ -66,6 +66,9 @@ fn an_answer_to_nothing_is_ignored() {
     let (mut client, request) = logged_in(Path::Datagrams, now);
     let mut other = allocated(&request, &md5());
     other[19] ^= 1;
-    assert!(client.receive(now, &other).is_none());
+    assert!(client.receive(now, &other).is_none(), "another transaction");
+    let mut other = allocated(&request, &md5());
+    other[1] = 0x04;
+    assert!(client.receive(now, &other).is_none(), "another method");
     assert!(client.next_timeout().is_some(), "the request is still under way");
 }
