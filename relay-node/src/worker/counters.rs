@@ -41,9 +41,9 @@ socket_stats! {
     datagrams_blocked,
     /// Datagrams that the kernel refused: no route, too long.
     datagrams_refused,
-    /// Datagrams handed to the worker that their client belongs to.
+    /// Datagrams handed to the worker that their client, or their relayed address, belongs to.
     datagrams_handed_over,
-    /// Datagrams dropped since that worker's mailbox was full.
+    /// Datagrams dropped since their client's worker's mailbox was full.
     handovers_dropped,
     /// ICMP errors for datagrams to peers.
     icmp_errors,

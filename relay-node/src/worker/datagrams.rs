@@ -77,6 +77,15 @@ impl Received {
     }
 }
 
+/// Where the core has left a packet that goes on.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In this slot, where it stays until the end of the round.
+    Slot(usize),
+    /// In memory that is used for other things soon.
+    Buffer(&'a [u8]),
+}
+
 /// UDP listeners and relays with the datagrams that go through them.
 ///
 /// A received datagram stays in its slot until the end of the round, and what is sent on points into
@@ -159,14 +168,28 @@ impl Datagrams {
         (self.received.memory_mut().slot_mut(slot), payload)
     }
 
-    /// A part of what is in `slot`.
-    pub(super) fn packet(&self, slot: usize, offset: usize, span: Span) -> Option<Packet> {
-        self.received.memory().packet(slot, offset + span.start, offset + span.end)
+    /// What lies at `span` of `place`, as bytes.
+    pub(super) fn bytes<'a>(&'a self, place: Place<'a>, span: Span) -> &'a [u8] {
+        match place {
+            Place::Slot(slot) => {
+                let memory = self.received.memory();
+                memory.packet(slot, span.start, span.end).map_or(&[], |packet| memory.bytes(packet))
+            }
+            Place::Buffer(buffer) => buffer.get(span.range()).unwrap_or_default(),
+        }
     }
 
-    /// A part of what is in `slot`, as bytes.
-    pub(super) fn bytes(&self, packet: Packet) -> &[u8] {
-        self.received.memory().bytes(packet)
+    /// What lies at `span` of `place`, to be sent at the end of the round.
+    pub(super) fn packet(
+        &mut self,
+        place: Place<'_>,
+        span: Span,
+        stats: &mut SocketStats,
+    ) -> Option<Packet> {
+        match place {
+            Place::Slot(slot) => self.received.memory().packet(slot, span.start, span.end),
+            Place::Buffer(buffer) => self.copy(buffer.get(span.range())?, stats),
+        }
     }
 
     /// Keeps a copy of `bytes` until they are sent.

@@ -1,13 +1,18 @@
 //! A worker's part in its clients' streams: from bytes to packets.
 
+use std::ops::Range;
+
 use stun::stream::{Frame, next_frame};
-use turn::{Client, Now};
+use turn::{Client, HEADROOM, Now, Span, TAILROOM};
 
 use crate::net::poll::Ready;
 
 use super::run::Worker;
-use super::stream::{Cause, End};
+use super::stream::{self, Cause, End};
 use super::token::Path;
+
+/// Bytes that a read needs room for, with those that the core wants around a packet.
+pub(super) const SCRATCH: usize = HEADROOM + stream::SCRATCH + TAILROOM;
 
 /// What a round takes from connections, in bytes on the wire. After it the datagrams have their turn.
 const ROUND: usize = 64 * 1024;
@@ -43,10 +48,11 @@ impl Worker {
         // Taken out for the time, since packets in it go through the whole worker.
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut cost = READ_COST;
-        if let Some((five_tuple, received)) = self.streams.read(connection, &mut scratch, &self.poller) {
+        let room = scratch.get_mut(HEADROOM..HEADROOM + stream::SCRATCH).unwrap_or_default();
+        if let Some((five_tuple, received)) = self.streams.read(connection, room, &self.poller) {
             let client = Client { five_tuple, path: Path::Connection(connection).pack() };
-            let bytes = scratch.get(..received.filled).unwrap_or_default();
-            let (frames, valid) = self.take_frames(&client, connection, bytes, now);
+            let filled = HEADROOM..HEADROOM + received.filled;
+            let (frames, valid) = self.take_frames(&client, connection, &mut scratch, filled, now);
             cost = cost.max(received.wire).max(frames * FRAME_COST);
             match received.end {
                 _ if !valid => self.streams.doom(connection, Cause::Invalid),
@@ -65,17 +71,26 @@ impl Worker {
         cost
     }
 
-    /// Takes the frames in `bytes` and keeps what is left; how many there were, and whether all of it is
-    /// well formed.
-    fn take_frames(&mut self, client: &Client, connection: usize, bytes: &[u8], now: Now) -> (usize, bool) {
-        let mut rest = bytes;
+    /// Takes the frames that `filled` of `buffer` holds and keeps what is left; how many there were, and
+    /// whether all of it is well formed.
+    fn take_frames(
+        &mut self,
+        client: &Client,
+        connection: usize,
+        buffer: &mut [u8],
+        filled: Range<usize>,
+        now: Now,
+    ) -> (usize, bool) {
+        let Range { mut start, end } = filled;
         let mut frames = 0;
         loop {
+            let rest = buffer.get(start..end).unwrap_or_default();
             match next_frame(rest) {
                 Frame::Complete { len, message } => {
-                    let (frame, behind) = rest.split_at_checked(len).unwrap_or((rest, &[]));
-                    self.take_packet(client, frame.get(..message).unwrap_or_default(), now);
-                    rest = behind;
+                    // What the core writes around a payload is in frames that are done and in the padding
+                    // of this one.
+                    self.take_packet(client, buffer, Span { start, end: start + message }, now);
+                    start += len;
                     frames += 1;
                 }
                 Frame::Incomplete => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use turn::{Client, HEADROOM, Settings, TAILROOM};
+use turn::{Client, HEADROOM, Settings, Shortcut, Span, TAILROOM};
 
 use crate::net::wake::Waker;
 
@@ -28,23 +28,34 @@ pub(super) enum Command {
     Stop,
 }
 
+/// Who sent what is in a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// A client of this worker: a whole packet.
+    Client(Client),
+    /// A relayed address of another worker: a payload for one of this worker.
+    Relay(Shortcut),
+}
+
 /// A packet on its way to the worker that it belongs to.
 pub(super) struct Parcel {
-    /// Who sent it, and by which way.
-    pub(super) client: Client,
+    /// Who sent it.
+    pub(super) sender: Sender,
     // The packet lies at HEADROOM, with TAILROOM behind it.
     bytes: Vec<u8>,
     len: usize,
 }
 
 impl Parcel {
-    fn empty(client: Client) -> Self {
-        Self { client, bytes: Vec::new(), len: 0 }
+    fn empty(sender: Sender) -> Self {
+        Self { sender, bytes: Vec::new(), len: 0 }
     }
 
     fn fill(&mut self, packet: &[u8]) {
         let end = HEADROOM + packet.len();
-        if self.bytes.len() < end + TAILROOM {
+        if let Some(more) = (end + TAILROOM).checked_sub(self.bytes.len()) {
+            // No more than that: it may be kept.
+            self.bytes.reserve_exact(more);
             self.bytes.resize(end + TAILROOM, 0);
         }
         if let Some(place) = self.bytes.get_mut(HEADROOM..end) {
@@ -53,14 +64,16 @@ impl Parcel {
         self.len = packet.len();
     }
 
-    /// The packet.
-    pub(super) fn packet(&self) -> &[u8] {
-        self.bytes.get(HEADROOM..HEADROOM + self.len).unwrap_or_default()
+    /// The packet's place, with the room around it.
+    pub(super) fn packet_mut(&mut self) -> (&mut [u8], Span) {
+        (&mut self.bytes, Span { start: HEADROOM, end: HEADROOM + self.len })
     }
 }
 
 /// Parcels that wait at most; one more is dropped, as in a full socket buffer.
 const PARCELS: usize = 2048;
+/// Most of these that have another way: they leave room for those that have none.
+const PASSED_ON: usize = PARCELS / 2;
 
 /// A parcel with more room than this is not kept for the next one.
 const KEPT: usize = 4096;
@@ -99,9 +112,9 @@ impl Mailbox {
     }
 
     /// Puts a packet in; whether there was room for it. Somebody rings later.
-    fn post(&self, client: &Client, packet: &[u8]) -> bool {
-        let mut parcel = self.spare.pop().unwrap_or_else(|| Box::new(Parcel::empty(*client)));
-        parcel.client = *client;
+    fn post(&self, sender: Sender, packet: &[u8]) -> bool {
+        let mut parcel = self.spare.pop().unwrap_or_else(|| Box::new(Parcel::empty(sender)));
+        parcel.sender = sender;
         parcel.fill(packet);
         self.parcels.push(parcel).is_ok()
     }
@@ -118,6 +131,11 @@ impl Mailbox {
     pub(super) fn open(&self) {
         self.waker.reset();
         self.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.parcels.is_empty()
     }
 
     /// The next command.
@@ -152,12 +170,24 @@ impl Post {
         Self { mailboxes, unrung: Backlog::default() }
     }
 
-    /// Hands a packet to a worker at the end of the round; whether its mailbox had room.
+    /// Hands a client's packet to a worker at the end of the round; whether its mailbox had room.
     pub(super) fn hand_over(&mut self, worker: usize, client: &Client, packet: &[u8]) -> bool {
         let Some(mailbox) = self.mailboxes.get(worker) else { return false };
         // Also when it was full: then it is high time.
         self.unrung.add(worker);
-        mailbox.post(client, packet)
+        mailbox.post(Sender::Client(*client), packet)
+    }
+
+    /// Hands what a relayed address sends to another one to that one's worker at the end of the round;
+    /// whether it did. If it did not, the packet goes through the kernel.
+    pub(super) fn pass_on(&mut self, shortcut: Shortcut, payload: &[u8]) -> bool {
+        let worker = usize::from(shortcut.worker().0);
+        let Some(mailbox) = self.mailboxes.get(worker) else { return false };
+        if payload.len() > KEPT - HEADROOM - TAILROOM || mailbox.parcels.len() >= PASSED_ON {
+            return false;
+        }
+        self.unrung.add(worker);
+        mailbox.post(Sender::Relay(shortcut), payload)
     }
 
     /// Wakes the workers that have got something: once for all that this round had for them.

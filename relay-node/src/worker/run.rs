@@ -20,8 +20,8 @@ use crate::net::steering::Steering;
 use super::backlog::Backlog;
 use super::clock;
 use super::counters::{Publisher, SocketStats};
-use super::datagrams::{BURST, Datagrams};
-use super::mailbox::{Command, Mailbox, Post};
+use super::datagrams::{BURST, Datagrams, Place};
+use super::mailbox::{Command, Mailbox, Post, Sender};
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
 use super::workers::Events;
@@ -36,7 +36,9 @@ const SHORT_BURST: usize = BURST / 4;
 /// ICMP errors in a round, and from one relay in a row. Each is a system call.
 const ICMP_ERRORS: usize = 64;
 const ICMP_BURST: usize = 16;
-/// Datagrams from other workers in a round.
+/// Commands in a round: a handshake that is done is one.
+const COMMANDS: usize = 64;
+/// Packets from other workers in a round.
 const PARCELS: usize = 4 * BURST;
 
 /// Sockets in which something waits for its turn.
@@ -186,23 +188,18 @@ impl Worker {
         }
         for slot in received.slots {
             let Some((client, server)) = self.datagrams.addresses(listener, slot) else { continue };
-            let (buffer, payload) = self.datagrams.slot_mut(slot);
-            let offset = payload.start;
-            let packet: &[u8] = buffer.get(payload).unwrap_or_default();
+            let (buffer, packet) = self.datagrams.slot_mut(slot);
             let owner = self.steering.owner(client);
             let client = udp_client(listener, client, server);
             if owner != self.index {
+                let packet = buffer.get(packet).unwrap_or_default();
                 let taken = self.post.hand_over(owner, &client, packet);
                 self.stats.datagrams_handed_over += u64::from(taken);
                 self.stats.handovers_dropped += u64::from(!taken);
                 continue;
             }
-            if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
-                self.turn.client_packet(now, &client, packet)
-                && let Some(packet) = self.datagrams.packet(slot, offset, payload)
-            {
-                self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, &mut self.stats);
-            }
+            let forward = self.turn.client_packet(now, &client, buffer, Span::from(packet));
+            self.send_on(forward, Place::Slot(slot));
             self.follow_outputs(now);
         }
         work
@@ -219,25 +216,36 @@ impl Worker {
             let Some(peer) = self.datagrams.peer(slot) else { continue };
             let (buffer, payload) = self.datagrams.slot_mut(slot);
             let forward = self.turn.peer_packet(now, id, peer, buffer, Span::from(payload));
-            if let Forward::ToClient { client, packet } = forward {
-                self.send_from_slot(slot, packet, &client);
-            }
+            self.send_on(forward, Place::Slot(slot));
             self.follow_outputs(now);
         }
         work
     }
 
-    fn send_from_slot(&mut self, slot: usize, span: Span, client: &Client) {
-        let Some(packet) = self.datagrams.packet(slot, 0, span) else { return };
-        match Path::unpack(client.path) {
-            Path::Listener(listener) => {
-                self.datagrams.send_to_client(listener, client, packet, &mut self.stats);
+    /// Sends on what the core made of a packet, which it has left at `place`.
+    fn send_on(&mut self, forward: Forward, place: Place<'_>) {
+        let stats = &mut self.stats;
+        match forward {
+            Forward::Nothing => {}
+            Forward::ToPeer { relay, peer, payload, dont_fragment, shortcut } => {
+                let bytes = self.datagrams.bytes(place, payload);
+                if shortcut.is_some_and(|shortcut| self.post.pass_on(shortcut, bytes)) {
+                    stats.datagrams_handed_over += 1;
+                } else if let Some(packet) = self.datagrams.packet(place, payload, stats) {
+                    self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, stats);
+                }
             }
-            Path::Connection(connection) => {
-                let packet = self.datagrams.bytes(packet);
-                let stats = &mut self.stats;
-                self.streams.send(connection, &client.five_tuple, packet, Kind::Data, stats);
-            }
+            Forward::ToClient { client, packet } => match Path::unpack(client.path) {
+                Path::Listener(listener) => {
+                    if let Some(packet) = self.datagrams.packet(place, packet, stats) {
+                        self.datagrams.send_to_client(listener, &client, packet, stats);
+                    }
+                }
+                Path::Connection(connection) => {
+                    let packet = self.datagrams.bytes(place, packet);
+                    self.streams.send(connection, &client.five_tuple, packet, Kind::Data, stats);
+                }
+            },
         }
     }
 
@@ -257,7 +265,8 @@ impl Worker {
 
     fn open_mailbox(&mut self, now: Now) {
         self.mailbox.open();
-        while let Some(command) = self.mailbox.next_command() {
+        for _ in 0..COMMANDS {
+            let Some(command) = self.mailbox.next_command() else { break };
             match command {
                 Command::Apply(settings) => self.turn.apply(settings),
                 Command::Drain => self.turn.drain(),
@@ -272,22 +281,27 @@ impl Worker {
             self.follow_outputs(now);
         }
         for _ in 0..PARCELS {
-            let Some(parcel) = self.mailbox.next_parcel() else { return };
-            self.take_packet(&parcel.client, parcel.packet(), now);
+            let Some(mut parcel) = self.mailbox.next_parcel() else { break };
+            let sender = parcel.sender;
+            let (buffer, packet) = parcel.packet_mut();
+            match sender {
+                Sender::Client(client) => self.take_packet(&client, buffer, packet, now),
+                Sender::Relay(shortcut) => {
+                    let forward = self.turn.shortcut_packet(now, shortcut, buffer, packet);
+                    self.send_on(forward, Place::Buffer(buffer));
+                }
+            }
             self.mailbox.recycle(parcel);
         }
-        self.mailbox.ring();
+        if !self.mailbox.is_empty() {
+            self.mailbox.ring();
+        }
     }
 
-    /// Takes a client's packet that is in no slot.
-    pub(super) fn take_packet(&mut self, client: &Client, packet: &[u8], now: Now) {
-        if let Forward::ToPeer { relay, peer, payload, dont_fragment } =
-            self.turn.client_packet(now, client, packet)
-            && let Some(payload) = packet.get(payload.range())
-            && let Some(packet) = self.datagrams.copy(payload, &mut self.stats)
-        {
-            self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, &mut self.stats);
-        }
+    /// Takes a client's packet that is in no slot, as [`Turn::client_packet`] does.
+    pub(super) fn take_packet(&mut self, client: &Client, buffer: &mut [u8], packet: Span, now: Now) {
+        let forward = self.turn.client_packet(now, client, buffer, packet);
+        self.send_on(forward, Place::Buffer(buffer));
         self.follow_outputs(now);
     }
 

@@ -16,10 +16,11 @@ use crate::net::{descriptors, udp};
 
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{Datagrams, Listener};
+use super::frames::SCRATCH;
 use super::mailbox::{Mailbox, Post};
 use super::plan::{ListenerPlan, Plan};
 use super::run::{Waiting, Worker};
-use super::stream::{Admission, SCRATCH, Shared, StreamListener, Streams, start_handshakers};
+use super::stream::{Admission, Shared, StreamListener, Streams, start_handshakers};
 use super::token::Token;
 use super::workers::{BoundListener, Events, Workers};
 

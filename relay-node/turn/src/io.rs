@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::address::{Client, PeerAddr, RelayId};
+use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::event::Event;
+use crate::ledger::{Holder, WorkerId};
 
-/// Free bytes that [`crate::Turn::peer_packet`] wants in front of a payload, to write a header there.
+/// Free bytes that the core wants in front of what is handed in, to write a header there.
 pub const HEADROOM: usize = 64;
-/// Free bytes that it wants behind a payload, for padding.
+/// Free bytes that it wants behind it, for padding.
 pub const TAILROOM: usize = 4;
 
 /// A part of the buffer that the input came in.
@@ -35,6 +36,11 @@ impl Span {
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
+
+    /// The same in a buffer that has `bytes` more in front.
+    pub(crate) const fn behind(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, end: self.end + bytes }
+    }
 }
 
 impl From<Range<usize>> for Span {
@@ -58,6 +64,8 @@ pub enum Forward {
         payload: Span,
         /// Whether IPv4's DF bit is wanted (RFC 8656 section 14).
         dont_fragment: bool,
+        /// A way past the kernel, for who can take it; then DF means nothing.
+        shortcut: Option<Shortcut>,
     },
     /// Send `packet` to `client`.
     ToClient {
@@ -66,6 +74,25 @@ pub enum Forward {
         /// What, header included.
         packet: Span,
     },
+}
+
+/// The way from one relayed address to another one of the same node, whose worker takes the payload by
+/// [`crate::Turn::shortcut_packet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortcut {
+    /// Whose it was a moment ago.
+    pub(crate) holder: Holder,
+    /// The port that it was then; the address is the node's.
+    pub(crate) to: RelayPort,
+    /// The port that the packet comes from, on the same address.
+    pub(crate) from: RelayPort,
+}
+
+impl Shortcut {
+    /// The worker that it leads to.
+    pub const fn worker(self) -> WorkerId {
+        self.holder.worker
+    }
 }
 
 /// What the driver is to do next; in order.

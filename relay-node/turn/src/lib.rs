@@ -44,7 +44,7 @@ pub use address::{
 pub use budget::AnswerBudget;
 pub use credentials::Credentials;
 pub use event::{CloseReason, Event};
-pub use io::{Forward, HEADROOM, IcmpError, OpenError, Output, Span, TAILROOM};
+pub use io::{Forward, HEADROOM, IcmpError, OpenError, Output, Shortcut, Span, TAILROOM};
 pub use ledger::{Ledger, WorkerId};
 pub use nonce::Nonces;
 pub use per_family::PerFamily;

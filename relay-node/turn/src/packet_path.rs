@@ -1,4 +1,5 @@
-//! The path of a packet: client to peer and back, without allocation, lock or scan.
+//! The path of a packet: client to peer and back, without allocation, lock or scan. Between two relayed
+//! addresses of one node it does not leave the node: from client to client, by the same checks as outside.
 
 use std::net::SocketAddr;
 
@@ -7,65 +8,81 @@ use stun::attribute::{AddressFamily, Data, DontFragment, Icmp, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
-use crate::io::{Forward, HEADROOM, IcmpError, Span, TAILROOM};
+use crate::io::{Forward, HEADROOM, IcmpError, Shortcut, Span, TAILROOM};
+use crate::ledger::Holder;
 use crate::peers::Way;
 use crate::request::UNDERSTOOD;
 use crate::server::Turn;
 use crate::stats::DropReason;
-use crate::table::Slot;
+use crate::table::{Slot, Table};
 use crate::time::Now;
+
+/// Longest payload of a UDP datagram over IPv4: one that is longer cannot have come to a relayed address.
+const LONGEST_DATAGRAM: usize = 65_535 - 20 - 8;
+
+/// What a client wants its allocation to send.
+pub(crate) struct Outward {
+    slot: Slot,
+    peer: PeerAddr,
+    payload: Span,
+    dont_fragment: bool,
+}
+
+impl Outward {
+    /// The same in a buffer that has `bytes` more in front.
+    pub(crate) fn behind(self, bytes: usize) -> Self {
+        Self { payload: self.payload.behind(bytes), ..self }
+    }
+}
 
 impl Turn {
     /// ChannelData from a client (RFC 8656 section 12.6).
-    pub(crate) fn channel_data(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
-        let Ok(data) = ChannelData::parse(packet) else {
-            return self.drop_packet(DropReason::Malformed);
-        };
-        let Some(slot) = self.table.find(&client.five_tuple) else {
-            return self.drop_packet(DropReason::NoAllocation);
-        };
+    pub(crate) fn channel_data(
+        &self,
+        now: Now,
+        client: &Client,
+        packet: &[u8],
+    ) -> Result<Outward, DropReason> {
+        let data = ChannelData::parse(packet).map_err(|_| DropReason::Malformed)?;
+        let slot = self.table.find(&client.five_tuple).ok_or(DropReason::NoAllocation)?;
         let bound = self.table.get(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
-        let Some(peer) = bound else {
-            return self.drop_packet(DropReason::NoChannel);
-        };
+        let peer = bound.ok_or(DropReason::NoChannel)?;
         let start = stun::CHANNEL_HEADER_LEN;
-        self.relay_to_peer(now, slot, peer, Span { start, end: start + data.payload.len() }, false)
+        let payload = Span { start, end: start + data.payload.len() };
+        Ok(Outward { slot, peer, payload, dont_fragment: false })
     }
 
     /// A Send indication (RFC 8656 section 11.4). What is wrong with it is answered by silence.
-    pub(crate) fn send_indication(&mut self, now: Now, client: &Client, message: &Message<'_>) -> Forward {
-        let Some(slot) = self.table.find(&client.five_tuple) else {
-            return self.drop_packet(DropReason::NoAllocation);
-        };
+    pub(crate) fn send_indication(
+        &self,
+        now: Now,
+        client: &Client,
+        message: &Message<'_>,
+    ) -> Result<Outward, DropReason> {
+        let slot = self.table.find(&client.five_tuple).ok_or(DropReason::NoAllocation)?;
         // "Unknown comprehension-required attributes: discarded"; known ones that are not expected are
         // ignored (RFC 8489 section 6.3.2).
         if !message.unknown_required(&UNDERSTOOD).is_empty() {
-            return self.drop_packet(DropReason::Unexpected);
+            return Err(DropReason::Unexpected);
         }
         let (Ok(Some(XorPeerAddress(peer))), Ok(Some(Data(payload))), Ok(dont_fragment)) =
             (message.get(), message.get(), message.get::<DontFragment>())
         else {
-            return self.drop_packet(DropReason::Malformed);
+            return Err(DropReason::Malformed);
         };
         let peer = PeerAddr::new(peer);
         if !self.table.get(slot).is_some_and(|it| it.peers.permits(peer.ip(), now.monotonic)) {
-            return self.drop_packet(DropReason::NoPermission);
+            return Err(DropReason::NoPermission);
         }
         let start = payload.as_ptr() as usize - message.bytes().as_ptr() as usize;
         let payload = Span { start, end: start + payload.len() };
-        self.relay_to_peer(now, slot, peer, payload, dont_fragment.is_some())
+        Ok(Outward { slot, peer, payload, dont_fragment: dont_fragment.is_some() })
     }
 
-    /// The last step towards a peer that may be reached.
-    fn relay_to_peer(
-        &mut self,
-        now: Now,
-        slot: Slot,
-        peer: PeerAddr,
-        payload: Span,
-        dont_fragment: bool,
-    ) -> Forward {
-        let Some(destination) = self.destination(peer) else {
+    /// The last step towards a peer that may be reached; the payload lies in `buffer`.
+    pub(crate) fn relay_to_peer(&mut self, now: Now, outward: Outward, buffer: &mut [u8]) -> Forward {
+        let Outward { slot, peer, payload, dont_fragment } = outward;
+        let Some((destination, holder)) = self.destination(peer) else {
             return self.drop_packet(DropReason::Policy);
         };
         let family = AddressFamily::of(peer.ip());
@@ -73,15 +90,25 @@ impl Turn {
         let Some(allocation) = self.table.get_mut(slot) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        if !allocation.relayed.get(family).as_ref().is_some_and(|relayed| relayed.open) {
+        let Some(relayed) = allocation.relayed.get(family).as_ref().filter(|relayed| relayed.open) else {
             return self.drop_packet(DropReason::NoAllocation);
-        }
+        };
+        let shortcut = holder.filter(|_| payload.len() <= LONGEST_DATAGRAM).map(|holder| Shortcut {
+            holder,
+            to: RelayPort::new(peer.get().port()),
+            from: relayed.port.number(),
+        });
         if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
         allocation.to_peers.add(payload.len());
         self.stats.to_peers.add(payload.len());
-        Forward::ToPeer { relay, peer: destination, payload, dont_fragment }
+        match shortcut {
+            Some(shortcut) if shortcut.worker() == self.worker => {
+                self.shortcut_packet(now, shortcut, buffer, payload)
+            }
+            _ => Forward::ToPeer { relay, peer: destination, payload, dont_fragment, shortcut },
+        }
     }
 
     /// A datagram from `peer` at a relayed address (RFC 8656 sections 11.6 and 12.7). It lies at
@@ -95,9 +122,45 @@ impl Turn {
         payload: Span,
     ) -> Forward {
         let peer = self.as_seen_outside(peer);
-        let Some((slot, family)) = self.table.owner_of(relay) else {
-            return self.drop_packet(DropReason::NoAllocation);
-        };
+        match self.table.owner_of(relay) {
+            Some((slot, family)) => self.relay_to_client(now, slot, family, peer, buffer, payload),
+            None => self.drop_packet(DropReason::NoAllocation),
+        }
+    }
+
+    /// What another relayed address of this node sent by a [`Shortcut`] to this worker: it fares as if it
+    /// had come from the kernel to [`Self::peer_packet`].
+    pub fn shortcut_packet(
+        &mut self,
+        now: Now,
+        shortcut: Shortcut,
+        buffer: &mut [u8],
+        payload: Span,
+    ) -> Forward {
+        let Shortcut { holder, to, from } = shortcut;
+        let (slot, family) = Table::place(holder.index);
+        let relayed = self.table.get(slot).and_then(|it| it.relayed.get(family).as_ref());
+        // On the way it may have ended, and another one have its place.
+        let lives = relayed.is_some_and(|relayed| relayed.open && relayed.port.number() == to);
+        match self.ledger.relay_address(family) {
+            Some(own) if lives => {
+                let from = PeerAddr::new(SocketAddr::new(own.advertised, from.get()));
+                self.relay_to_client(now, slot, family, from, buffer, payload)
+            }
+            _ => self.drop_packet(DropReason::NoAllocation),
+        }
+    }
+
+    /// The last steps of what came from `peer` to a relayed address.
+    fn relay_to_client(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        family: AddressFamily,
+        peer: PeerAddr,
+        buffer: &mut [u8],
+        payload: Span,
+    ) -> Forward {
         let Some(allocation) = self.table.get_mut(slot) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
@@ -157,17 +220,18 @@ impl Turn {
         });
     }
 
-    /// Where a packet to `peer` goes. To the node's own address only where a live relayed one is: nothing
-    /// else that listens on this node may be reached, unless the policy allows that address by name.
-    fn destination(&self, peer: PeerAddr) -> Option<PeerAddr> {
+    /// Where a packet to `peer` goes, and whose that is on this node. To the node's own address only where a
+    /// live relayed one is: nothing else that listens on this node may be reached, unless the policy allows
+    /// that address by name.
+    fn destination(&self, peer: PeerAddr) -> Option<(PeerAddr, Option<Holder>)> {
         let family = AddressFamily::of(peer.ip());
         let own = self.ledger.relay_address(family).filter(|own| own.advertised == peer.ip());
-        let Some(own) = own else { return Some(peer) };
+        let Some(own) = own else { return Some((peer, None)) };
         let port = peer.get().port();
-        if self.ledger.holder(family, RelayPort::new(port)).is_some() {
-            return Some(PeerAddr::new(SocketAddr::new(own.bind, port)));
+        if let Some(holder) = self.ledger.holder(family, RelayPort::new(port)) {
+            return Some((PeerAddr::new(SocketAddr::new(own.bind, port)), Some(holder)));
         }
-        self.open_to_peers.get(family).then_some(peer)
+        self.open_to_peers.get(family).then_some((peer, None))
     }
 
     /// How the world sees who sent a packet: a relayed address of this node reaches another one from

@@ -12,9 +12,10 @@ use crate::address::{Client, FiveTuple};
 use crate::allocation::{Allocation, Relayed};
 use crate::budget::AnswerBudget;
 use crate::event::{CloseReason, Event};
-use crate::io::{Forward, Output};
+use crate::io::{Forward, Output, Span};
 use crate::ledger::{Ledger, WorkerId};
 use crate::outbox::Outbox;
+use crate::packet_path::Outward;
 use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
 use crate::settings::Settings;
@@ -23,6 +24,9 @@ use crate::table::{Slot, Table};
 use crate::time::{Monotonic, Now};
 use crate::timers::Timers;
 
+/// Allocations with something to end that are looked after at a time.
+const EXPIRIES: usize = 64;
+
 /// The TURN server of one worker.
 ///
 /// Every input is handled to its end at once. A packet to be relayed is its result; all else that is
@@ -30,8 +34,8 @@ use crate::timers::Timers;
 ///
 /// ```text
 /// loop {
-///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.peer_icmp(..)
-///             | turn.relay_opened(..) | turn.client_gone(..) | turn.timeout(..)
+///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.shortcut_packet(..)
+///             | turn.peer_icmp(..) | turn.relay_opened(..) | turn.client_gone(..) | turn.timeout(..)
 ///     send what `forward` says
 ///     while let Some(output) = turn.poll_output() { do it }
 /// }
@@ -88,12 +92,20 @@ impl Turn {
         }
     }
 
-    /// A packet from a client: a datagram, or one frame of a stream without its padding.
-    pub fn client_packet(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
-        match Kind::of(packet) {
-            Kind::ChannelData => self.channel_data(now, client, packet),
-            Kind::Stun => self.message(now, client, packet),
-            Kind::Other => self.drop_packet(DropReason::Malformed),
+    /// A packet from a client: a datagram, or one frame of a stream without its padding. It lies at
+    /// `packet` in `buffer`, with [`HEADROOM`](crate::HEADROOM) before and [`TAILROOM`](crate::TAILROOM)
+    /// behind it. All that is in front of it may be overwritten, and what pads it to a multiple of four.
+    pub fn client_packet(&mut self, now: Now, client: &Client, buffer: &mut [u8], packet: Span) -> Forward {
+        let bytes = buffer.get(packet.range()).unwrap_or_default();
+        let wanted = match Kind::of(bytes) {
+            Kind::ChannelData => self.channel_data(now, client, bytes).map(Some),
+            Kind::Stun => self.message(now, client, bytes),
+            Kind::Other => Err(DropReason::Malformed),
+        };
+        match wanted {
+            Ok(Some(outward)) => self.relay_to_peer(now, outward.behind(packet.start), buffer),
+            Ok(None) => Forward::Nothing,
+            Err(reason) => self.drop_packet(reason),
         }
     }
 
@@ -104,9 +116,11 @@ impl Turn {
         }
     }
 
-    /// Ends what is over. To be called at [`Self::next_timeout`], or a little later.
+    /// Ends what is over, but not more at a time than packets can wait for. To be called at
+    /// [`Self::next_timeout`], or a little later.
     pub fn timeout(&mut self, now: Now) {
-        while let Some(slot) = self.timers.pop_due(now.monotonic) {
+        for _ in 0..EXPIRIES {
+            let Some(slot) = self.timers.pop_due(now.monotonic) else { break };
             self.expire(now, Slot(slot));
         }
         self.closed.expire(now.monotonic);
@@ -160,20 +174,18 @@ impl Turn {
         &self.stats
     }
 
-    fn message(&mut self, now: Now, client: &Client, packet: &[u8]) -> Forward {
-        let Ok(message) = stun::Message::parse(packet) else {
-            return self.drop_packet(DropReason::Malformed);
-        };
+    fn message(&mut self, now: Now, client: &Client, packet: &[u8]) -> Result<Option<Outward>, DropReason> {
+        let message = stun::Message::parse(packet).map_err(|_| DropReason::Malformed)?;
         if message.fingerprint() == stun::Fingerprint::Invalid {
-            return self.drop_packet(DropReason::Malformed);
+            return Err(DropReason::Malformed);
         }
         match (message.class(), message.method()) {
-            (stun::Class::Indication, Method::SEND) => self.send_indication(now, client, &message),
+            (stun::Class::Indication, Method::SEND) => self.send_indication(now, client, &message).map(Some),
             (stun::Class::Request, _) => {
                 self.request(now, client, &message);
-                Forward::Nothing
+                Ok(None)
             }
-            _ => self.drop_packet(DropReason::Unexpected),
+            _ => Err(DropReason::Unexpected),
         }
     }
 

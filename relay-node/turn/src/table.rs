@@ -80,9 +80,13 @@ impl Table {
 
     /// Whose relayed address that is, unless it is of an allocation that has ended.
     pub(crate) fn owner_of(&self, relay: RelayId) -> Option<(Slot, AddressFamily)> {
-        let slot = Slot(relay.index >> 1);
-        let family = if relay.index & 1 == 0 { AddressFamily::V4 } else { AddressFamily::V6 };
+        let (slot, family) = Self::place(relay.index);
         let place = self.slots.get(slot.0 as usize)?;
         (place.generation == relay.generation && place.allocation.is_some()).then_some((slot, family))
+    }
+
+    /// The place of the relayed address with this [`RelayId::index`], whoever has it.
+    pub(crate) fn place(index: u32) -> (Slot, AddressFamily) {
+        (Slot(index >> 1), if index & 1 == 0 { AddressFamily::V4 } else { AddressFamily::V6 })
     }
 }

@@ -35,7 +35,7 @@ fn the_socket_opens_before_the_answer_leaves() {
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.learn_nonce(&mut relay);
     let request = alice.signed(Method::ALLOCATE, udp);
-    relay.turn.client_packet(relay.now, &alice.path, &request);
+    relay.packet_alone(&alice.path, &request);
     let Some(turn::Output::OpenRelay { relay: id, .. }) = relay.turn.poll_output() else {
         panic!("the first output is the socket's")
     };

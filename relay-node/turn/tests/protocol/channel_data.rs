@@ -24,8 +24,13 @@ fn carries_any_length_both_ways() {
     for length in [0, 1, 2, 3, 4, 160, 1200, 65_507] {
         let payload: Vec<u8> = (0..length).map(|n| n as u8).collect();
         let seen = alice.channel_data(&mut relay, 0x4000, &payload);
-        let expected =
-            Seen::AtPeer { from: relayed, peer: peer(), payload: payload.clone(), dont_fragment: false };
+        let expected = Seen::AtPeer {
+            from: relayed,
+            peer: peer(),
+            payload: payload.clone(),
+            dont_fragment: false,
+            shortcut: None,
+        };
         assert_eq!(seen, [expected]);
         let back = relay.peer_sends(peer(), relayed, &payload);
         assert_eq!(back, Some((alice.address(), channel_data(0x4000, &payload))));

@@ -53,7 +53,7 @@ fn while_its_socket_opens_leaves_nothing_behind() {
     alice.learn_nonce(&mut relay);
     let request =
         alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
-    relay.turn.client_packet(relay.now, &alice.path, &request);
+    relay.packet_alone(&alice.path, &request);
     let Some(Output::OpenRelay { relay: id, .. }) = relay.turn.poll_output() else { panic!("no socket") };
     relay.turn.client_gone(relay.now, &alice.path.five_tuple);
     assert!(relay.turn.poll_output().is_none(), "what never was announced is not announced as closed");

@@ -1,12 +1,14 @@
-//! Relay to relay on one node, and what of the node itself may not be reached; with and without a
-//! 1:1 NAT in front of it.
+//! Relay to relay on one node: straight from client to client, as if the packet had been outside. And what of
+//! the node itself may not be reached. With and without a 1:1 NAT in front of it.
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::support::{Relay, TestClient, at, channel_data, data_indication, settings};
+use crate::support::{Relay, TestClient, at, channel_data, data_indication, peer, settings};
 use stun::Method;
 use stun::attribute::RequestedTransport;
-use turn::{DropReason, Output, PeerPolicy, RelayAddress, RelayAddresses};
+use turn::Transport::{Tcp, Tls, Udp};
+use turn::{DropReason, Event, Output, PeerPolicy, RelayAddress, RelayAddresses, Traffic};
+use turn_client::send_indication;
 
 const PRIVATE: &str = "10.0.0.5";
 
@@ -38,10 +40,9 @@ fn pair(mut relay: Relay) -> (Relay, [TestClient; 2], [SocketAddr; 2]) {
 fn two_clients_of_one_node_reach_each_other() {
     let (mut relay, [mut alice, bob], [alices, bobs]) = pair(Relay::new());
     let seen = alice.send(&mut relay, bobs, b"hello");
-    assert_eq!(seen[0].at_peer(), (alices, bobs, b"hello".as_slice()));
-    let (client, packet) = relay.peer_sends(alices, bobs, b"hello").unwrap();
-    assert_eq!(client, bob.address());
-    assert_eq!(data_indication(&packet), (alices, b"hello".as_slice()));
+    let (client, packet) = seen[0].at_client();
+    assert_eq!((seen.len(), client), (1, bob.address()));
+    assert_eq!(data_indication(packet), (alices, b"hello".as_slice()));
 }
 
 #[test]
@@ -49,25 +50,135 @@ fn over_channels_too() {
     let (mut relay, [mut alice, mut bob], [alices, bobs]) = pair(Relay::new());
     assert_eq!(alice.bind(&mut relay, 0x4000, bobs).code(), 0);
     assert_eq!(bob.bind(&mut relay, 0x4001, alices).code(), 0);
-    assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello")[0].at_peer().1, bobs);
-    assert_eq!(relay.peer_sends(alices, bobs, b"hello").unwrap().1, channel_data(0x4001, b"hello"));
+    let seen = alice.channel_data(&mut relay, 0x4000, b"hello");
+    assert_eq!(seen[0].at_client(), (bob.address(), channel_data(0x4001, b"hello").as_slice()));
+}
+
+#[test]
+fn what_arrives_is_what_would_have_come_from_outside() {
+    let over = |transport, address| TestClient::over(transport, address);
+    for (from, to) in [(Udp, Udp), (Udp, Tcp), (Tcp, Udp), (Tls, Tcp)] {
+        for channels in [[false, false], [false, true], [true, false], [true, true]] {
+            let mut relay = Relay::new();
+            let [mut alice, mut bob] = [over(from, "198.51.100.7:4000"), over(to, "198.51.100.8:4000")];
+            let [alices, bobs] = [alice.allocate(&mut relay), bob.allocate(&mut relay)];
+            for (client, peer, number, channel) in
+                [(&mut alice, bobs, 0x4000, channels[0]), (&mut bob, alices, 0x4FFF, channels[1])]
+            {
+                let answer = if channel {
+                    client.bind(&mut relay, number, peer)
+                } else {
+                    client.permit(&mut relay, peer)
+                };
+                assert_eq!(answer.code(), 0);
+            }
+            for size in [0, 1, 2, 3, 4, 160, 1201] {
+                let payload = vec![7; size];
+                let seen = match channels[0] {
+                    true => alice.channel_data(&mut relay, 0x4000, &payload),
+                    false => alice.send(&mut relay, bobs, &payload),
+                };
+                let (client, packet) = seen[0].at_client();
+                assert_eq!(client, bob.address());
+                let outside = relay.peer_sends(alices, bobs, &payload).unwrap().1;
+                match channels[1] {
+                    true => assert_eq!(packet, outside),
+                    // The transaction is another one.
+                    false => assert_eq!(data_indication(packet), data_indication(&outside)),
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn one_client_reaches_itself() {
     let (mut relay, [mut alice, _], [alices, _]) = pair(Relay::new());
     alice.permit(&mut relay, alices);
-    assert_eq!(alice.send(&mut relay, alices, b"hello")[0].at_peer().1, alices);
-    assert!(relay.peer_sends(alices, alices, b"hello").is_some());
+    let seen = alice.send(&mut relay, alices, b"hello");
+    assert_eq!(seen[0].at_client().0, alice.address());
+    assert_eq!(data_indication(seen[0].at_client().1), (alices, b"hello".as_slice()));
 }
 
 #[test]
-fn behind_a_nat_packets_go_straight_to_the_inside_address() {
+fn both_sides_count_it() {
+    let (mut relay, [mut alice, mut bob], [_, bobs]) = pair(Relay::new());
+    alice.send(&mut relay, bobs, b"hello");
+    let once = Traffic { packets: 1, bytes: 5 };
+    assert_eq!((relay.turn.stats().to_peers, relay.turn.stats().to_clients), (once, once));
+    bob.refresh(&mut relay, 0);
+    alice.refresh(&mut relay, 0);
+    let traffic: Vec<_> = relay
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::AllocationClosed { to_peers, to_client, .. } => Some((*to_peers, *to_client)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(traffic, [(Traffic::default(), once), (once, Traffic::default())]);
+}
+
+/// Alice and Bob with a bandwidth for one packet of a thousand bytes each, in a burst.
+fn metered() -> (Relay, [TestClient; 2], [SocketAddr; 2]) {
+    let mut metered = settings();
+    metered.limits.user.bits_per_second = Some(8 * (1000 + 28));
+    pair(Relay::with(metered))
+}
+
+#[test]
+fn costs_the_bandwidth_of_both() {
+    let (mut relay, [mut alice, mut bob], [_, bobs]) = metered();
+    assert_eq!(alice.send(&mut relay, bobs, &[0; 1000]).len(), 1);
+    bob.permit(&mut relay, peer());
+    assert_eq!(bob.send(&mut relay, peer(), b""), [], "what came for Bob has used his up");
+    assert_eq!(relay.dropped(DropReason::Bandwidth), 1);
+    assert_eq!(alice.send(&mut relay, bobs, b""), []);
+    assert_eq!(relay.dropped(DropReason::Bandwidth), 2);
+}
+
+#[test]
+fn is_dropped_if_the_receiver_is_over_its_bandwidth() {
+    let (mut relay, [mut alice, mut bob], [_, bobs]) = metered();
+    bob.permit(&mut relay, peer());
+    assert_eq!(bob.send(&mut relay, peer(), &[0; 1000]).len(), 1);
+    assert_eq!(alice.send(&mut relay, bobs, &[0; 1000]), []);
+    assert_eq!(relay.dropped(DropReason::Bandwidth), 1);
+    assert_eq!((relay.turn.stats().to_peers.packets, relay.turn.stats().to_clients.packets), (2, 0));
+    assert_eq!(alice.send(&mut relay, bobs, b""), [], "the sender has paid");
+}
+
+#[test]
+fn a_packet_that_must_not_be_fragmented_arrives() {
+    let (mut relay, [mut alice, bob], [_, bobs]) = pair(Relay::new());
+    let packet = send_indication(alice.transaction(), bobs, b"hello", true).unwrap();
+    assert_eq!(relay.packet(&alice.path, &packet)[0].at_client().0, bob.address());
+}
+
+#[test]
+fn what_no_datagram_can_carry_is_left_to_the_kernel_to_refuse() {
+    let mut relay = Relay::new();
+    let [mut alice, mut bob] =
+        ["198.51.100.7:1", "198.51.100.8:1"].map(|address| TestClient::over(Tcp, address));
+    let [alices, bobs] = [alice.allocate(&mut relay), bob.allocate(&mut relay)];
+    alice.bind(&mut relay, 0x4000, bobs);
+    bob.bind(&mut relay, 0x4000, alices);
+    let longest = vec![7; 65_507];
+    let seen = alice.channel_data(&mut relay, 0x4000, &longest);
+    assert_eq!(seen[0].at_client().0, bob.address());
+    let longer = vec![7; 65_508];
+    assert_eq!(alice.channel_data(&mut relay, 0x4000, &longer)[0].at_peer().1, bobs);
+}
+
+#[test]
+fn behind_a_nat_clients_see_the_outside_address() {
     let (mut relay, [mut alice, bob], [alices, bobs]) = pair(behind_nat());
-    assert_eq!(bobs.ip(), at("203.0.113.1:0").ip(), "clients are told the outside address");
+    assert_eq!(bobs.ip(), at("203.0.113.1:0").ip());
     let seen = alice.send(&mut relay, bobs, b"hello");
-    assert_eq!(seen[0].at_peer(), (inside(alices), inside(bobs), b"hello".as_slice()));
-    // What arrives comes from the inside address; Bob permitted, and is told, the outside one.
+    let (client, packet) = seen[0].at_client();
+    assert_eq!(client, bob.address());
+    assert_eq!(data_indication(packet), (alices, b"hello".as_slice()));
+    // The same for what went through the kernel, which comes from the inside address.
     let (client, packet) = relay.peer_sends(inside(alices), inside(bobs), b"hello").unwrap();
     assert_eq!(client, bob.address());
     assert_eq!(data_indication(&packet), (alices, b"hello".as_slice()));
@@ -85,9 +196,9 @@ fn behind_a_nat_channels_are_bound_to_the_outside_address() {
     let (mut relay, [mut alice, mut bob], [alices, bobs]) = pair(behind_nat());
     assert_eq!(alice.bind(&mut relay, 0x4000, bobs).code(), 0);
     assert_eq!(bob.bind(&mut relay, 0x4001, alices).code(), 0);
-    assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello")[0].at_peer().1, inside(bobs));
-    let back = relay.peer_sends(inside(alices), inside(bobs), b"hello").unwrap();
-    assert_eq!(back.1, channel_data(0x4001, b"hello"));
+    let arrives = channel_data(0x4001, b"hello");
+    assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello")[0].at_client().1, arrives);
+    assert_eq!(relay.peer_sends(inside(alices), inside(bobs), b"hello").unwrap().1, arrives);
 }
 
 #[test]
@@ -143,13 +254,24 @@ fn an_allocation_that_ended_is_not_reached() {
 }
 
 #[test]
+fn a_port_that_nobody_relays_on_is_the_kernels_where_the_policy_opens_the_node() {
+    let mut open = settings();
+    open.policy = PeerPolicy::new(vec!["203.0.113.1/32".parse().unwrap()], vec![], vec![]);
+    let (mut relay, [mut alice, mut bob], [alices, bobs]) = pair(Relay::with(open));
+    bob.refresh(&mut relay, 0);
+    // It answers with an ICMP error.
+    assert_eq!(alice.send(&mut relay, bobs, b"hello")[0].at_peer(), (alices, bobs, b"hello".as_slice()));
+}
+
+#[test]
 fn needs_the_other_ones_permission() {
-    let (mut relay, [mut alice, _], [alices, _]) = pair(Relay::new());
+    let (mut relay, [mut alice, _], _) = pair(Relay::new());
     let mut carol = TestClient::new("198.51.100.9:4000");
     let carols = carol.allocate(&mut relay);
     alice.permit(&mut relay, carols);
-    assert_eq!(alice.send(&mut relay, carols, b"hello").len(), 1);
-    assert_eq!(relay.peer_sends(alices, carols, b"hello"), None);
+    assert_eq!(alice.send(&mut relay, carols, b"hello"), []);
+    assert_eq!(relay.dropped(DropReason::NoPermission), 1);
+    assert_eq!(relay.turn.stats().to_peers.packets, 1, "it did leave the sender's address");
 }
 
 #[test]
@@ -170,13 +292,14 @@ fn a_port_is_reached_only_once_its_socket_is_the_relays() {
     carol.learn_nonce(&mut relay);
     let request =
         carol.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
-    relay.turn.client_packet(relay.now, &carol.path, &request);
+    relay.packet_alone(&carol.path, &request);
     let Some(Output::OpenRelay { relay: id, local }) = relay.turn.poll_output() else { panic!("no socket") };
     // Until it is bound, another program of this node may have that port.
-    let reached = |relay: &mut Relay, alice: &mut TestClient| {
-        !alice.send(relay, SocketAddr::new(bobs.ip(), local.port()), b"hello").is_empty()
-    };
-    assert!(!reached(&mut relay, &mut alice));
+    let carols = SocketAddr::new(bobs.ip(), local.port());
+    alice.send(&mut relay, carols, b"hello");
+    assert_eq!(relay.dropped(DropReason::Policy), 1);
     relay.turn.relay_opened(relay.now, id, Ok(()));
-    assert!(reached(&mut relay, &mut alice));
+    alice.send(&mut relay, carols, b"hello");
+    assert_eq!(relay.dropped(DropReason::Policy), 1);
+    assert_eq!(relay.dropped(DropReason::NoPermission), 1, "Carol has permitted nobody");
 }

@@ -26,6 +26,7 @@ mod fingerprint;
 mod flooded_address;
 mod guessing;
 mod hairpin;
+mod hairpin_across_workers;
 mod icmp;
 mod memory_stays_flat;
 mod no_allocation;

@@ -1,6 +1,6 @@
 //! The Send indication (RFC 8656 sections 11.1 and 11.2): relayed, or dropped without a word.
 
-use crate::support::{Relay, Seen, TestClient, allocated, at, peer, write};
+use crate::support::{Relay, Seen, TestClient, allocated, at, peer, with_room, write};
 use stun::attribute::{
     ChannelNumber, Data, DontFragment, Lifetime, RequestedTransport, Software, Username, XorPeerAddress,
 };
@@ -25,8 +25,13 @@ fn indicate(relay: &mut Relay, alice: &mut TestClient, attributes: Attributes) -
 fn carries_data_to_the_peer_from_the_relayed_address() {
     let (mut relay, mut alice, relayed) = permitted();
     let seen = alice.send(&mut relay, peer(), b"hello");
-    let expected =
-        Seen::AtPeer { from: relayed, peer: peer(), payload: b"hello".to_vec(), dont_fragment: false };
+    let expected = Seen::AtPeer {
+        from: relayed,
+        peer: peer(),
+        payload: b"hello".to_vec(),
+        dont_fragment: false,
+        shortcut: None,
+    };
     assert_eq!(seen, [expected]);
     assert_eq!(relay.turn.stats().to_peers.packets, 1);
     assert_eq!(relay.turn.stats().to_peers.bytes, 5);
@@ -149,9 +154,9 @@ fn names_the_payload_where_it_lies_in_the_packet() {
     let packet = write(Class::Indication, Method::SEND, alice.transaction(), |writer| {
         writer.attribute(&XorPeerAddress(peer()))?.attribute(&Data(b"hello")).map(drop)
     });
-    let Forward::ToPeer { payload, .. } = relay.turn.client_packet(relay.now, &alice.path, &packet) else {
-        panic!("not relayed")
-    };
+    let (mut buffer, place) = with_room(&packet);
+    let forward = relay.turn.client_packet(relay.now, &alice.path, &mut buffer, place);
+    let Forward::ToPeer { payload, .. } = forward else { panic!("not relayed") };
     // Header, XOR-PEER-ADDRESS of 12 bytes, the head of DATA.
-    assert_eq!(payload.range(), 36..41);
+    assert_eq!(payload.range(), place.start + 36..place.start + 41);
 }

@@ -89,19 +89,6 @@ fn a_nonce_of_one_is_good_at_the_other() {
 }
 
 #[test]
-fn their_clients_reach_each_other() {
-    let [mut first, mut second] = workers(settings, 50000..=59999);
-    let (mut one, mut two) = (alice(1), alice(2));
-    let (ones, twos) = (one.allocate(&mut first), two.allocate(&mut second));
-    one.permit(&mut first, twos);
-    two.permit(&mut second, ones);
-    assert_eq!(one.send(&mut first, twos, b"hello")[0].at_peer().1, twos);
-    assert!(second.peer_sends(ones, twos, b"hello").is_some());
-    two.refresh(&mut second, 0);
-    assert_eq!(one.send(&mut first, twos, b"hello"), []);
-}
-
-#[test]
 fn the_end_of_one_worker_frees_what_it_had() {
     let (mut first, _, _) = allocated_with(settings());
     let mut second = Relay::beside(settings(), Arc::clone(&first.ledger), 2);

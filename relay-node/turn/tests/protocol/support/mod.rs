@@ -15,7 +15,7 @@ mod client;
 mod relay;
 
 pub use client::{Answer, REALM, Scheme, TestClient, channel_data, data_indication, write};
-pub use relay::{FromPeer, Relay, SECRET, START, Seen, credentials, relay_addresses, settings};
+pub use relay::{FromPeer, Relay, SECRET, START, Seen, credentials, relay_addresses, settings, with_room};
 
 use std::net::SocketAddr;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use turn::{
     AnswerBudget, AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes,
     Limits, Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress,
-    RelayAddresses, RelayId, Settings, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
+    RelayAddresses, RelayId, Settings, Shortcut, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
 };
 
 use turn::credentials::Secret;
@@ -55,7 +55,13 @@ pub fn relay_addresses() -> RelayAddresses {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A datagram to a peer, from a relayed address as it was bound.
-    AtPeer { from: SocketAddr, peer: SocketAddr, payload: Vec<u8>, dont_fragment: bool },
+    AtPeer {
+        from: SocketAddr,
+        peer: SocketAddr,
+        payload: Vec<u8>,
+        dont_fragment: bool,
+        shortcut: Option<Shortcut>,
+    },
     /// A packet to a client.
     AtClient { client: SocketAddr, packet: Vec<u8> },
 }
@@ -66,6 +72,7 @@ pub type FromPeer = Option<(SocketAddr, Vec<u8>)>;
 /// One worker's core and the driver around it.
 pub struct Relay {
     pub turn: Turn,
+    id: WorkerId,
     pub ledger: Arc<Ledger>,
     pub now: Now,
     /// Sockets that are open, by their bound address.
@@ -89,6 +96,31 @@ impl Seen {
             Self::AtClient { .. } => panic!("went to a client: {self:?}"),
         }
     }
+
+    /// What went to a client.
+    pub fn at_client(&self) -> (SocketAddr, &[u8]) {
+        match self {
+            Self::AtClient { client, packet } => (*client, packet),
+            Self::AtPeer { .. } => panic!("went to a peer: {self:?}"),
+        }
+    }
+
+    /// The way past the kernel of what went to a relayed address of another worker.
+    pub fn by_shortcut(&self) -> Shortcut {
+        match self {
+            Self::AtPeer { shortcut: Some(shortcut), .. } => *shortcut,
+            _ => panic!("went to no other worker: {self:?}"),
+        }
+    }
+}
+
+/// What stands around packets before the core writes there.
+const ROOM: u8 = 0xAA;
+
+/// A packet as a driver hands it in, and its place.
+pub fn with_room(packet: &[u8]) -> (Vec<u8>, Span) {
+    let buffer = [&[ROOM; HEADROOM], packet, &[ROOM; TAILROOM]].concat();
+    (buffer, Span { start: HEADROOM, end: HEADROOM + packet.len() })
 }
 
 impl Relay {
@@ -120,6 +152,7 @@ impl Relay {
         let id = WorkerId(worker.into());
         Self {
             turn: Turn::new(Arc::new(settings), Arc::clone(&ledger), budget, id, [worker; 32]),
+            id,
             ledger,
             now: START,
             sockets: BTreeMap::new(),
@@ -134,34 +167,63 @@ impl Relay {
     /// Lets time pass, with the timers that run out.
     pub fn wait(&mut self, duration: Duration) -> Vec<Seen> {
         self.now = self.now.after(duration);
-        self.turn.timeout(self.now);
-        self.drain()
+        let mut seen = Vec::new();
+        loop {
+            self.turn.timeout(self.now);
+            seen.extend(self.drain());
+            if self.turn.next_timeout().is_none_or(|due| due > self.now.monotonic) {
+                return seen;
+            }
+        }
     }
 
     /// A packet from a client.
     pub fn packet(&mut self, client: &Client, packet: &[u8]) -> Vec<Seen> {
-        let forward = self.turn.client_packet(self.now, client, packet);
+        let (mut buffer, span) = with_room(packet);
+        let forward = self.turn.client_packet(self.now, client, &mut buffer, span);
+        let padded = span.start + packet.len().next_multiple_of(4);
+        assert!(buffer[padded..].iter().all(|byte| *byte == ROOM), "a stream's next frame lies there");
         let mut seen = self.drain();
-        if let Forward::ToPeer { relay, peer, payload, dont_fragment } = forward {
-            let from = self.local(relay);
-            seen.push(Seen::AtPeer {
-                from,
+        match forward {
+            Forward::Nothing => {}
+            Forward::ToPeer { relay, peer, payload, dont_fragment, shortcut } => seen.push(Seen::AtPeer {
+                from: self.local(relay),
                 peer: peer.get(),
-                payload: packet[payload.range()].to_vec(),
+                payload: buffer[payload.range()].to_vec(),
                 dont_fragment,
-            });
+                shortcut,
+            }),
+            Forward::ToClient { client, packet } => seen.push(Seen::AtClient {
+                client: client.five_tuple.client.get(),
+                packet: buffer[packet.range()].to_vec(),
+            }),
         }
         seen
+    }
+
+    /// A packet from a client, without doing what the core asks for next.
+    pub fn packet_alone(&mut self, client: &Client, packet: &[u8]) {
+        let (mut buffer, span) = with_room(packet);
+        assert_eq!(self.turn.client_packet(self.now, client, &mut buffer, span), Forward::Nothing);
     }
 
     /// A datagram from `peer` to the relayed address `relayed`.
     pub fn peer_sends(&mut self, peer: SocketAddr, relayed: SocketAddr, payload: &[u8]) -> FromPeer {
         let relay = *self.sockets.get(&relayed)?;
-        let mut buffer = vec![0xAA; HEADROOM];
-        buffer.extend_from_slice(payload);
-        buffer.extend_from_slice(&[0xAA; TAILROOM]);
-        let span = Span { start: HEADROOM, end: HEADROOM + payload.len() };
+        let (mut buffer, span) = with_room(payload);
         let forward = self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span);
+        self.at_client(forward, &buffer)
+    }
+
+    /// What another worker's relayed address sends past the kernel.
+    pub fn shortcut(&mut self, shortcut: Shortcut, payload: &[u8]) -> FromPeer {
+        assert_eq!(shortcut.worker(), self.id);
+        let (mut buffer, span) = with_room(payload);
+        let forward = self.turn.shortcut_packet(self.now, shortcut, &mut buffer, span);
+        self.at_client(forward, &buffer)
+    }
+
+    fn at_client(&mut self, forward: Forward, buffer: &[u8]) -> FromPeer {
         assert!(self.drain().is_empty(), "a relayed packet has no other output");
         match forward {
             Forward::ToClient { client, packet } => {
