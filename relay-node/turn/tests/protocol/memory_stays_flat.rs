@@ -14,6 +14,8 @@ use turn::{AnswerLimits, Settings, Transport};
 const MANY: usize = 10_000;
 /// So many at a time.
 const ROUND: usize = 250;
+/// What comes before anything is counted: some things last for several rounds.
+const WARM_UP: usize = 4 * ROUND;
 
 fn settings_for_many() -> Settings {
     let mut settings = settings();
@@ -23,16 +25,17 @@ fn settings_for_many() -> Settings {
     settings
 }
 
-/// Does `round` for one part of `all` after the other. After two of them no more memory is held than
-/// before, but for a table that may grow once: less than two bytes for each.
+/// Does `round` for one part of `all` after the other. After a few no more memory is held than
+/// before, but for a table that may grow once, and trees that may be cut otherwise: less than two bytes for
+/// each.
 fn assert_flat<T>(all: &[T], mut round: impl FnMut(&[T])) {
-    let (first, rest) = all.split_at(2 * ROUND);
+    let (first, rest) = all.split_at(WARM_UP);
     assert!(rest.len() >= MANY);
     first.chunks(ROUND).for_each(&mut round);
     let counted = measure(|| rest.chunks(ROUND).for_each(&mut round));
     assert!(counted.count_total > 0, "it is counted");
-    assert_eq!(counted.count_current, 0);
-    assert!(counted.bytes_current < 2 * MANY as i64, "{} bytes", counted.bytes_current);
+    let left = (counted.count_current, counted.bytes_current);
+    assert!(left.0 < MANY as i64 / 100 && left.1 < 2 * MANY as i64, "{left:?} blocks and bytes");
 }
 
 /// A user with requests ready to be sent.
@@ -84,7 +87,7 @@ fn user(relay: &mut Relay, number: usize) -> User {
 #[test]
 fn allocations_that_have_come_and_gone_leave_nothing() {
     let mut relay = Relay::with(settings_for_many());
-    let users: Vec<_> = (0..MANY + 2 * ROUND).map(|number| user(&mut relay, number)).collect();
+    let users: Vec<_> = (0..MANY + WARM_UP).map(|number| user(&mut relay, number)).collect();
     assert_flat(&users, |users| {
         for step in 0..3 {
             for User { client, requests, .. } in users {
@@ -108,7 +111,7 @@ fn permissions_and_channels_that_have_come_and_gone_leave_nothing() {
     let mut relay = Relay::with(settings_for_many());
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.allocate(&mut relay);
-    let requests: Vec<_> = (0..MANY + 2 * ROUND)
+    let requests: Vec<_> = (0..MANY + WARM_UP)
         .map(|number| {
             let peer = at(&format!("192.1.{}.{}:{}", number / 250, 1 + number % 250, 1 + number));
             if number % 2 == 0 {
@@ -127,10 +130,12 @@ fn permissions_and_channels_that_have_come_and_gone_leave_nothing() {
         for request in requests.iter().chain([&prolong]) {
             assert_eq!(alice.exchange(&mut relay, request).code(), 0);
         }
+        // Those of the round before are still there, so that the allocation is never without any.
+        relay.wait(Duration::from_secs(200));
         assert_eq!(relay.turn.stats().permissions, ROUND as u64);
-        relay.wait(Duration::from_secs(600));
-        assert_eq!((relay.turn.stats().permissions, relay.turn.stats().channels), (0, 0));
     });
+    relay.wait(Duration::from_secs(600));
+    assert_eq!((relay.turn.stats().permissions, relay.turn.stats().channels), (0, 0));
 }
 
 /// A request of a user of its own that is refused, with the code that it gets.
@@ -164,7 +169,7 @@ fn refused_requests_leave_nothing() {
     let mut relay = Relay::with(settings_for_many());
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.allocate(&mut relay);
-    let all: Vec<_> = (0..MANY + 2 * ROUND).map(|number| refused(&mut relay, &alice, number)).collect();
+    let all: Vec<_> = (0..MANY + WARM_UP).map(|number| refused(&mut relay, &alice, number)).collect();
     assert_flat(&all, |requests| {
         for (client, request, code) in requests {
             assert_eq!(client.exchange(&mut relay, request).code(), *code);

@@ -20,7 +20,13 @@ pub(crate) fn node() -> impl Strategy<Value = Node> {
 pub(crate) fn rules() -> impl Strategy<Value = Rules> {
     let limits =
         prop_oneof![3 => Just(Limits::Tight), 6 => Just(Limits::Wide), 1 => Just(Limits::Exactly(0))];
-    (limits, any::<bool>()).prop_map(|(limits, denied)| Rules { limits, denied })
+    let seldom = || prop::bool::weighted(0.2);
+    (limits, any::<bool>(), seldom(), seldom()).prop_map(|(limits, denied, without_bob, moved)| Rules {
+        limits,
+        denied,
+        without_bob,
+        moved,
+    })
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {

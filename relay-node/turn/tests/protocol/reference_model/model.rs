@@ -17,6 +17,8 @@ use super::step::{Failures, Families, Port, Request, Wish};
 pub(crate) struct Asked {
     pub(crate) client: usize,
     pub(crate) transaction: usize,
+    /// That of its credentials.
+    pub(crate) realm: String,
     pub(crate) request: Request,
 }
 
@@ -30,6 +32,8 @@ pub(crate) struct Said {
     pub(crate) token: Option<[u8; 8]>,
     /// Which of two families could not be had, and why.
     pub(crate) refused: Option<(AddressFamily, u16)>,
+    /// What new credentials are asked for.
+    pub(crate) realm: Option<String>,
 }
 
 /// What became of a packet.
@@ -69,6 +73,7 @@ pub(crate) struct Model {
 #[derive(Clone, Debug)]
 struct Allocation {
     transaction: usize,
+    realm: String,
     /// What the Allocate was told.
     said: Said,
     /// When each relayed address ends.
@@ -112,6 +117,14 @@ impl Model {
 
     /// What a request is answered. `said` is what the relay answered, and `failures` what it met.
     pub(crate) fn answer(&mut self, asked: &Asked, failures: &Failures, said: &Said) -> Said {
+        // A live allocation goes on in the realm that it began in, but not without its user.
+        let kept = self.allocations.get(&asked.client).map(|it| it.realm.as_str());
+        let known = self.rules.users().iter().any(|(name, _)| name.as_bytes() == self.users[asked.client]);
+        let current = self.rules.realm();
+        if !known || ![Some(current), kept].contains(&Some(asked.realm.as_str())) {
+            let realm = Some(kept.unwrap_or(current).to_owned());
+            return Said { code: 401, realm, ..Said::default() };
+        }
         let answer = match &asked.request {
             Request::Allocate(wish) => self.allocate(asked, wish, failures, said),
             Request::Refresh { family, lifetime } => self
@@ -184,6 +197,7 @@ impl Model {
         let expires = self.now + u64::from(grant(wish.lifetime));
         let allocation = Allocation {
             transaction: asked.transaction,
+            realm: asked.realm.clone(),
             said: answer.clone(),
             relayed: answer.relayed.iter().map(|address| (*address, expires)).collect(),
             permissions: BTreeMap::new(),

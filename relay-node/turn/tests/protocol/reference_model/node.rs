@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use stun::attribute::AddressFamily;
-use turn::{Ledger, Nonces, PeerPolicy, Quota, RelayAddresses, Settings, Transport};
+use turn::{
+    AnswerBudget, Credentials, Ledger, Nonces, PeerPolicy, Quota, Realm, RelayAddresses, Settings, Transport,
+};
 
-use crate::support::{Relay, TestClient, at, relay_addresses, settings};
+use crate::support::{REALM, Relay, TestClient, at, relay_addresses, settings};
 
 pub(crate) const WORKERS: usize = 2;
 pub(crate) const CLIENTS: usize = 5;
@@ -28,7 +30,12 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
+    /// Whether [`DENIED`] may be a peer no more.
     pub(crate) denied: bool,
+    /// Whether Bob is a user no more.
+    pub(crate) without_bob: bool,
+    /// Whether the realm has changed.
+    pub(crate) moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +87,10 @@ impl Node {
     /// Its workers, with what they share.
     pub(crate) fn workers(&self, rules: &Rules) -> [Relay; WORKERS] {
         let ledger = Arc::new(Ledger::new(self.addresses(), self.ports.clone()));
-        [1, 2].map(|seed| self.worker(rules, Arc::clone(&ledger), seed))
+        let budget = Arc::new(AnswerBudget::new([0; 32]));
+        [1, 2].map(|number| {
+            Relay::sharing(self.settings(rules), Arc::clone(&ledger), Arc::clone(&budget), number)
+        })
     }
 
     fn addresses(&self) -> RelayAddresses {
@@ -90,14 +100,11 @@ impl Node {
         addresses
     }
 
-    /// One more worker.
-    pub(crate) fn worker(&self, rules: &Rules, ledger: Arc<Ledger>, seed: u8) -> Relay {
-        Relay::beside(self.settings(rules), ledger, seed)
-    }
-
     /// The rules as the core is told them.
     pub(crate) fn settings(&self, rules: &Rules) -> Settings {
         let mut settings = settings();
+        settings.realm = Realm::new(rules.realm()).unwrap();
+        settings.credentials = Credentials::new(&settings.realm, rules.users(), vec![]).unwrap();
         let [user, total] = rules.limits();
         settings.limits.user = quota(user);
         settings.limits.total = quota(total);
@@ -109,6 +116,16 @@ impl Node {
 }
 
 impl Rules {
+    pub(crate) fn realm(&self) -> &'static str {
+        if self.moved { "example.net" } else { REALM }
+    }
+
+    /// The users and their passwords.
+    pub(crate) fn users(&self) -> &'static [(&'static str, &'static str)] {
+        let all = &[("alice", "wonderland"), ("bob", "builder")];
+        if self.without_bob { &all[..1] } else { all }
+    }
+
     /// As much as there are ports, for a user and for all together.
     pub(crate) fn exactly(ports: usize) -> Self {
         Self { limits: Limits::Exactly(ports), ..Self::default() }

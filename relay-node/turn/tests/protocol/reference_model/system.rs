@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stun::attribute::{
-    AdditionalAddressFamily, AddressErrorCode, ChannelNumber, EvenPort, Lifetime, RequestedAddressFamily,
-    RequestedTransport, ReservationToken, XorPeerAddress, XorRelayedAddress,
+    AdditionalAddressFamily, AddressErrorCode, ChannelNumber, EvenPort, Lifetime, Realm,
+    RequestedAddressFamily, RequestedTransport, ReservationToken, XorPeerAddress, XorRelayedAddress,
 };
 use stun::{BufferFull, MessageWriter, Method};
 
@@ -52,7 +52,8 @@ impl System {
     /// Sends a new request.
     pub(crate) fn ask(&mut self, client: usize, request: Request, failures: &Failures) -> (Asked, Said) {
         let packet = write(&mut self.clients[client], &request);
-        let asked = Asked { client, transaction: self.sent[client].len(), request };
+        let realm = self.clients[client].realm.clone();
+        let asked = Asked { client, transaction: self.sent[client].len(), realm, request };
         self.sent[client].push((asked.clone(), packet));
         (asked, self.send_request(client, self.sent[client].len() - 1, failures))
     }
@@ -79,6 +80,9 @@ impl System {
             // A port that was another client's is this one's now.
             self.relayed.iter_mut().for_each(|known| known.retain(|it| !said.relayed.contains(it)));
             self.relayed[client] = said.relayed.clone();
+        }
+        if let Some(realm) = &said.realm {
+            self.clients[client].realm = realm.clone();
         }
         self.tokens.extend(said.token.filter(|token| !self.tokens.contains(token)));
         said
@@ -204,5 +208,6 @@ fn read(answer: &Answer) -> Said {
         relayed: answer.message().all::<XorRelayedAddress>().map(|it| it.unwrap().0).collect(),
         token: answer.get::<ReservationToken>().map(|it| it.0),
         refused: answer.get::<AddressErrorCode<'_>>().map(|it| (it.family, it.code)),
+        realm: answer.get::<Realm<'_>>().map(|it| String::from_utf8(it.0.to_vec()).unwrap()),
     }
 }

@@ -30,6 +30,7 @@ pub struct TestClient {
     pub username: Vec<u8>,
     pub password: Vec<u8>,
     pub nonce: Vec<u8>,
+    pub realm: String,
     pub scheme: Scheme,
     /// Sends USERHASH in place of USERNAME.
     pub anonymous: bool,
@@ -79,6 +80,7 @@ impl TestClient {
             username: b"alice".to_vec(),
             password: b"wonderland".to_vec(),
             nonce: Vec::new(),
+            realm: REALM.to_owned(),
             scheme: Scheme::Classic,
             anonymous: false,
             next_transaction: 0,
@@ -116,7 +118,7 @@ impl TestClient {
             Scheme::Classic => None,
             Scheme::Sha256 => Some(PasswordAlgorithms::SHA256_MD5.as_bytes().to_vec()),
         };
-        let (realm, nonce) = (REALM.as_bytes().to_vec(), self.nonce.clone());
+        let (realm, nonce) = (self.realm.as_bytes().to_vec(), self.nonce.clone());
         let challenge = Challenge { realm, nonce, algorithms, anonymous: self.anonymous };
         Login::new(Credential::new(&self.username, &self.password), challenge).expect("known algorithms")
     }
