@@ -70,7 +70,7 @@ fn user(relay: &mut Relay, number: usize) -> User {
     let mut client = stranger(number, SECRET);
     client.path.five_tuple.transport = transport;
     client.learn_nonce(relay);
-    let even = EvenPort { reserve_next: number % 2 == 0 };
+    let even = EvenPort { reserve_next: number.is_multiple_of(2) };
     let mut requests = vec![
         client.signed(Method::ALLOCATE, |writer| udp(writer.attribute(&even)?)),
         client.signed(Method::CHANNEL_BIND, |writer| {
@@ -114,7 +114,7 @@ fn permissions_and_channels_that_have_come_and_gone_leave_nothing() {
     let requests: Vec<_> = (0..MANY + WARM_UP)
         .map(|number| {
             let peer = at(&format!("192.1.{}.{}:{}", number / 250, 1 + number % 250, 1 + number));
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 return alice.signed(Method::CREATE_PERMISSION, |writer| {
                     writer.attribute(&XorPeerAddress(peer)).map(drop)
                 });
@@ -141,7 +141,7 @@ fn permissions_and_channels_that_have_come_and_gone_leave_nothing() {
 /// A request of a user of its own that is refused, with the code that it gets.
 fn refused(relay: &mut Relay, alice: &TestClient, number: usize) -> (TestClient, Vec<u8>, u16) {
     let wrong = "another secret, which is nobody's";
-    let mut client = stranger(number, if number % 7 == 0 { wrong } else { SECRET });
+    let mut client = stranger(number, if number.is_multiple_of(7) { wrong } else { SECRET });
     if number % 7 == 6 {
         client.path = alice.path;
     }

@@ -1,9 +1,11 @@
 //! Random operations on the core and, beside it, on a model so simple that it is obviously right:
 //! the same answers, the same packets forwarded, and in the end nothing left of either.
 
+mod allocation;
 mod chance;
 mod model;
 mod node;
+mod outcome;
 mod step;
 mod system;
 
@@ -11,8 +13,9 @@ use std::sync::Arc;
 
 use crate::support::{Relay, TestClient, at};
 use chance::{node, rules, steps};
-use model::{Asked, Model, Said};
+use model::{Asked, Model};
 use node::{CHANNELS, Node, Rules, WORKERS, peers};
+use outcome::Said;
 use proptest::prelude::*;
 use step::{Failures, Families, Port, Request, Step, Wish};
 use stun::Method;

@@ -9,7 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use stun::attribute::AddressFamily;
 use turn::OpenError;
 
+use super::allocation::Allocation;
 use super::node::{DENIED, Limit, Node, Rules, worker_of};
+use super::outcome::{Counts, Forwarded, Said};
 use super::step::{Failures, Families, Port, Request, Wish};
 
 /// A request as the relay sees it.
@@ -20,38 +22,6 @@ pub(crate) struct Asked {
     /// That of its credentials.
     pub(crate) realm: String,
     pub(crate) request: Request,
-}
-
-/// What an answer says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// 0 for success.
-    pub(crate) code: u16,
-    pub(crate) lifetime: Option<u32>,
-    pub(crate) relayed: Vec<SocketAddr>,
-    pub(crate) token: Option<[u8; 8]>,
-    /// Which of two families could not be had, and why.
-    pub(crate) refused: Option<(AddressFamily, u16)>,
-    /// What new credentials are asked for.
-    pub(crate) realm: Option<String>,
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forwarded {
-    Nothing,
-    ToPeer(SocketAddr),
-    OnChannel(u16),
-    AsIndication,
-}
-
-/// What a worker has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) allocations: usize,
-    pub(crate) sockets: usize,
-    pub(crate) permissions: usize,
-    pub(crate) channels: usize,
 }
 
 #[derive(Debug)]
@@ -68,18 +38,6 @@ pub(crate) struct Model {
     reservations: BTreeMap<[u8; 8], Reservation>,
     /// Until when the deletions of clients are answered alike, by transaction.
     deletions: BTreeMap<(usize, usize), u64>,
-}
-
-#[derive(Clone, Debug)]
-struct Allocation {
-    transaction: usize,
-    realm: String,
-    /// What the Allocate was told.
-    said: Said,
-    /// When each relayed address ends.
-    relayed: BTreeMap<SocketAddr, u64>,
-    permissions: BTreeMap<IpAddr, u64>,
-    channels: BTreeMap<u16, (SocketAddr, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -315,8 +273,8 @@ impl Model {
         let is_free = |port| self.node.ports.contains(&port) && !taken.contains(&SocketAddr::new(ip, port));
         let fits = |number: &u16| match port {
             Port::Any => is_free(*number),
-            Port::Even => is_free(*number) && number % 2 == 0,
-            _ => is_free(*number) && number % 2 == 0 && is_free(number + 1),
+            Port::Even => is_free(*number) && number.is_multiple_of(2),
+            _ => is_free(*number) && number.is_multiple_of(2) && is_free(number + 1),
         };
         self.node.ports.clone().filter(fits).map(|number| SocketAddr::new(ip, number)).collect()
     }
@@ -376,29 +334,6 @@ impl Model {
         let allowed =
             fits(self.of_user(client).collect(), user) && fits(self.allocations.values().collect(), total);
         if allowed { Ok(()) } else { Err(508) }
-    }
-}
-
-impl Allocation {
-    /// The answer to its Allocate once more, without a relayed address that has ended since.
-    fn said_again(&self) -> Said {
-        Said { relayed: self.relayed.keys().copied().collect(), ..self.said.clone() }
-    }
-
-    fn has(&self, family: AddressFamily) -> bool {
-        self.relayed.keys().any(|address| AddressFamily::of(address.ip()) == family)
-    }
-
-    fn expire_peers(&mut self, now: u64) {
-        self.permissions.retain(|_, expires| *expires > now);
-        self.channels.retain(|_, (_, expires)| *expires > now);
-    }
-
-    /// Ends the relayed address of one family, with what was permitted and bound there.
-    fn end(&mut self, family: AddressFamily) {
-        self.relayed.retain(|address, _| AddressFamily::of(address.ip()) != family);
-        self.permissions.retain(|host, _| AddressFamily::of(*host) != family);
-        self.channels.retain(|_, (peer, _)| AddressFamily::of(peer.ip()) != family);
     }
 }
 

@@ -10,8 +10,9 @@ use stun::attribute::{
 };
 use stun::{BufferFull, MessageWriter, Method};
 
-use super::model::{Asked, Counts, Forwarded, Said};
+use super::model::Asked;
 use super::node::{CHANNELS, CLIENTS, Node, Rules, WORKERS, clients, worker_of};
+use super::outcome::{Counts, Forwarded, Said};
 use super::step::{Failures, Families, Port, Request, Wish};
 use crate::support::{Answer, Relay, Seen, TestClient, channel_data, data_indication};
 
