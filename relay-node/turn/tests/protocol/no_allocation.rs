@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
-use crate::support::{Relay, TestClient, at, channel_data, peer, settings, write};
+use crate::support::{Relay, TestClient, at, channel_data, peer, settings, with_room, write};
 use allocation_counter::{AllocationInfo, measure};
 use stun::attribute::{Data, XorPeerAddress};
 use stun::{Class, Method};
@@ -29,7 +29,7 @@ struct Talker {
     permitted: SocketAddr,
     /// What it sends to either, then what nobody should send: ChannelData without a channel, no STUN,
     /// a message cut short, and a Send to a stranger.
-    packets: [Vec<u8>; 6],
+    packets: [(Vec<u8>, Span); 6],
 }
 
 impl Talker {
@@ -52,6 +52,7 @@ impl Talker {
             vec![0; 20],
             send(at("192.0.2.254:1")),
         ];
+        let packets = packets.map(|packet| with_room(&packet));
         Self { relay: relay.sockets[&relayed], client, bound, permitted, packets }
     }
 }
@@ -67,18 +68,20 @@ fn talkers() -> (Relay, Vec<Talker>) {
 
 #[test]
 fn relayed_packets_take_no_memory() {
-    let (mut relay, talkers) = talkers();
+    let (mut relay, mut talkers) = talkers();
     let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
     let payload = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
     let (turn, now) = (&mut relay.turn, relay.now);
     let counted = measure(|| {
-        for talker in talkers.iter().cycle().take(BURST / 9) {
-            for (place, packet) in talker.packets.iter().enumerate() {
-                let forward = turn.client_packet(now, &talker.client.path, packet);
+        for number in 0..BURST / 9 {
+            let number = number % talkers.len();
+            let talker = &mut talkers[number];
+            for (place, (buffer, packet)) in talker.packets.iter_mut().enumerate() {
+                let forward = turn.client_packet(now, &talker.client.path, buffer, *packet);
                 assert_eq!(matches!(forward, Forward::ToPeer { .. }), place < 2);
             }
-            for (from, passes) in [(talker.bound, true), (talker.permitted, true), (at_stranger(), false)] {
-                let forward = turn.peer_packet(now, talker.relay, PeerAddr::new(from), &mut buffer, payload);
+            for (peer, passes) in [(talker.bound, true), (talker.permitted, true), (at_stranger(), false)] {
+                let forward = turn.peer_packet(now, talker.relay, PeerAddr::new(peer), &mut buffer, payload);
                 assert_eq!(matches!(forward, Forward::ToClient { .. }), passes);
             }
             assert!(turn.poll_output().is_none());
@@ -140,14 +143,14 @@ fn answers_to_strangers_take_no_memory_and_nor_does_silence() {
             AnswerLimits { per_source_bytes_per_second: limit, total_bytes_per_second: limit };
         let mut relay = Relay::with(settings);
         let mut stranger = TestClient::new("198.51.100.7:4000");
-        let requests = [Method::BINDING, Method::ALLOCATE, Method::REFRESH, Method::CHANNEL_BIND]
-            .map(|method| stranger.bare(method, |_| Ok(())));
+        let mut requests = [Method::BINDING, Method::ALLOCATE, Method::REFRESH, Method::CHANNEL_BIND]
+            .map(|method| with_room(&stranger.bare(method, |_| Ok(()))));
         let (turn, now, path) = (&mut relay.turn, relay.now, stranger.path);
         let mut burst = |sources: Range<u32>, answered: usize| {
             for source in sources {
                 // From a source of its own.
-                let request = &requests[source as usize % requests.len()];
-                turn.client_packet(now, &from_source(path, source), request);
+                let (request, place) = &mut requests[source as usize % 4];
+                turn.client_packet(now, &from_source(path, source), request, *place);
                 assert_eq!(answers(turn), answered, "source {source}");
             }
         };
