@@ -75,7 +75,7 @@ const BURST: usize = 64;
 /// Clients of each transport, all at once.
 const CLIENTS: usize = 4;
 /// Bytes of a payload: of a voice packet, of a part of a picture, and the least.
-const SIZES: [usize; 3] = [160, 900, 1];
+const SIZES: [usize; 3] = [160, 1200, 1];
 const CHANNEL: u16 = 0x4000;
 const ANY_PORT: &str = "127.0.0.1:0";
 

@@ -22,9 +22,9 @@ pub(super) struct Buffers {
     most: usize,
 }
 
-/// Buffers kept at most, and the largest that is kept.
+/// Buffers kept at most, and the largest that is kept: what one relay's turn of full-sized packets fills.
 const KEPT: usize = 64;
-const KEPT_SIZE: usize = 64 * 1024;
+const KEPT_SIZE: usize = 128 * 1024;
 /// What every connection may have, however much the others hold: so much data, and so much in answers.
 pub(in crate::worker) const LEAST: usize = 4096;
 
