@@ -99,7 +99,7 @@ fn sockets(instruments: &Instruments<'_>) {
     instruments.counter(
         "edgerelay_handed_over_datagrams",
         "",
-        "Datagrams handed to the worker that their client belongs to",
+        "Datagrams handed to the worker that their client, or the relayed address that they are for, belongs to",
         |worker, observe| observe(worker.sockets().datagrams_handed_over, &[]),
     );
     instruments.counter("edgerelay_icmp_errors", "", "ICMP errors from peers", |worker, observe| {

@@ -180,12 +180,7 @@ impl Datagrams {
     }
 
     /// What lies at `span` of `place`, to be sent at the end of the round.
-    pub(super) fn packet(
-        &mut self,
-        place: Place<'_>,
-        span: Span,
-        stats: &mut SocketStats,
-    ) -> Option<Packet> {
+    pub(super) fn packet(&mut self, place: Place<'_>, span: Span, stats: &mut SocketStats) -> Option<Packet> {
         match place {
             Place::Slot(slot) => self.received.memory().packet(slot, span.start, span.end),
             Place::Buffer(buffer) => self.copy(buffer.get(span.range())?, stats),

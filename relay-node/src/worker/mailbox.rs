@@ -119,6 +119,11 @@ impl Mailbox {
         self.parcels.push(parcel).is_ok()
     }
 
+    /// Whether there is room for a packet that has another way.
+    fn can_spare_room(&self, packet: &[u8]) -> bool {
+        packet.len() <= KEPT - HEADROOM - TAILROOM && self.parcels.len() < PASSED_ON
+    }
+
     /// Makes the worker look.
     pub(super) fn ring(&self) {
         // One system call for all that comes until the worker looks.
@@ -183,7 +188,7 @@ impl Post {
     pub(super) fn pass_on(&mut self, shortcut: Shortcut, payload: &[u8]) -> bool {
         let worker = usize::from(shortcut.worker().0);
         let Some(mailbox) = self.mailboxes.get(worker) else { return false };
-        if payload.len() > KEPT - HEADROOM - TAILROOM || mailbox.parcels.len() >= PASSED_ON {
+        if !mailbox.can_spare_room(payload) {
             return false;
         }
         self.unrung.add(worker);
@@ -216,28 +221,61 @@ mod tests {
         Client { five_tuple, path: PathId(path) }
     }
 
+    fn post(mailbox: &Mailbox, path: u32, packet: &[u8]) -> bool {
+        mailbox.post(Sender::Client(client(path)), packet)
+    }
+
+    /// What the next parcel holds.
+    fn next(mailbox: &Mailbox) -> (Sender, Vec<u8>) {
+        let mut parcel = mailbox.next_parcel().unwrap();
+        let (buffer, packet) = parcel.packet_mut();
+        assert!(packet.start >= HEADROOM && buffer.len() >= packet.end + TAILROOM);
+        let packet = buffer[packet.range()].to_vec();
+        let sender = parcel.sender;
+        mailbox.recycle(parcel);
+        (sender, packet)
+    }
+
     #[test]
     fn a_full_mailbox_refuses_and_recovers() {
         let mailbox = Mailbox::new().unwrap();
         for number in 0..PARCELS {
-            assert!(mailbox.post(&client(number as u32), b"x"));
+            assert!(post(&mailbox, number as u32, b"x"));
         }
-        assert!(!mailbox.post(&client(0), b"too many"));
+        assert!(!post(&mailbox, 0, b"too many"));
         mailbox.open();
-        let parcel = mailbox.next_parcel().unwrap();
-        assert_eq!((parcel.client, parcel.packet()), (client(0), &b"x"[..]));
-        mailbox.recycle(parcel);
-        assert!(mailbox.post(&client(9), b"again"));
+        assert_eq!(next(&mailbox), (Sender::Client(client(0)), b"x".to_vec()));
+        assert!(post(&mailbox, 9, b"again"));
+    }
+
+    #[test]
+    fn what_has_another_way_leaves_half_of_the_room() {
+        let mailbox = Mailbox::new().unwrap();
+        assert!(!mailbox.can_spare_room(&[0; KEPT]), "larger than what is kept");
+        for _ in 0..PASSED_ON {
+            assert!(mailbox.can_spare_room(b"x"));
+            assert!(post(&mailbox, 1, b"x"));
+        }
+        assert!(!mailbox.can_spare_room(b"x"));
+        assert!(post(&mailbox, 1, b"x"), "a client's packet has no other");
     }
 
     #[test]
     fn a_parcel_used_again_holds_the_new_packet_alone() {
         let mailbox = Mailbox::new().unwrap();
         for packet in [&b"a long one"[..], b"", b"short"] {
-            mailbox.post(&client(1), packet);
-            let parcel = mailbox.next_parcel().unwrap();
-            assert_eq!(parcel.packet(), packet);
-            mailbox.recycle(parcel);
+            post(&mailbox, 1, packet);
+            assert_eq!(next(&mailbox).1, packet);
+        }
+    }
+
+    #[test]
+    fn a_parcel_of_any_size_that_is_kept_grows_no_further_than_that() {
+        let mailbox = Mailbox::new().unwrap();
+        for size in [0, 1, 1200, 2000, 3000, KEPT - HEADROOM - TAILROOM] {
+            post(&mailbox, 1, &vec![7; size]);
+            next(&mailbox);
+            assert_eq!((mailbox.spare.len(), mailbox.parcels.len()), (1, 0), "{size} bytes");
         }
     }
 

@@ -14,12 +14,13 @@
 mod support;
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use stun::attribute::{Data, Lifetime, RequestedTransport, XorPeerAddress};
 use stun::{Class, Method};
-use support::{Relay, TestClient, at, channel_data, credentials, peer, settings, write};
+use support::{Relay, TestClient, at, channel_data, credentials, peer, settings, with_room, write};
 use turn::{Client, Forward, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
 
 const PAYLOAD: [u8; 160] = [7; 160];
@@ -28,6 +29,8 @@ const SPAN: Span = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
 /// A relay with many calls: each has a channel to one peer and a permission for another.
 struct Calls {
     relay: Relay,
+    clients: Vec<(TestClient, SocketAddr)>,
+    /// The same as the relay knows them.
     calls: Vec<(Client, RelayId)>,
     next: usize,
 }
@@ -43,16 +46,17 @@ impl Calls {
         unlimited.limits.answers =
             turn::AnswerLimits { per_source_bytes_per_second: u32::MAX, total_bytes_per_second: u32::MAX };
         let mut relay = Relay::on_ports(unlimited, 40000..=59999);
-        let calls = (0..count)
+        let clients: Vec<_> = (0..count)
             .map(|n| {
                 let mut client = TestClient::new(&format!("198.51.{}.{}:4000", n / 250, n % 250));
                 let relayed = client.allocate(&mut relay);
                 client.bind(&mut relay, 0x4000, peer());
                 client.permit(&mut relay, without_channel());
-                (client.path, relay.sockets[&relayed])
+                (client, relayed)
             })
             .collect();
-        Self { relay, calls, next: 0 }
+        let calls = clients.iter().map(|(client, relayed)| (client.path, relay.sockets[relayed])).collect();
+        Self { relay, clients, calls, next: 0 }
     }
 
     /// Another call each time, in an order that no cache foresees.
@@ -61,9 +65,9 @@ impl Calls {
         self.calls[self.next]
     }
 
-    fn client_sends(&mut self, packet: &[u8]) -> Forward {
+    fn client_sends(&mut self, (buffer, packet): &mut (Vec<u8>, Span)) -> Forward {
         let (client, _) = self.next();
-        self.relay.turn.client_packet(self.relay.now, &client, black_box(packet))
+        self.relay.turn.client_packet(self.relay.now, &client, black_box(buffer), *packet)
     }
 
     fn peer_sends(&mut self, peer: PeerAddr, buffer: &mut [u8]) -> Forward {
@@ -72,33 +76,54 @@ impl Calls {
     }
 }
 
-fn without_channel() -> std::net::SocketAddr {
+fn without_channel() -> SocketAddr {
     at("192.0.2.11:7000")
 }
 
 fn relayed_packets(criterion: &mut Criterion) {
-    let on_channel = channel_data(0x4000, &PAYLOAD);
+    let mut on_channel = with_room(&channel_data(0x4000, &PAYLOAD));
     let send = write(Class::Indication, Method::SEND, stun::TransactionId::new([1; 12]), |writer| {
         writer.attribute(&XorPeerAddress(without_channel()))?.attribute(&Data(&PAYLOAD)).map(drop)
     });
+    let mut send = with_room(&send);
     let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
     let mut group = criterion.benchmark_group("packet");
     group.throughput(Throughput::Elements(1));
     for count in [1, 1_000, 10_000] {
         let mut calls = Calls::new(count);
-        assert!(matches!(calls.client_sends(&on_channel), Forward::ToPeer { .. }));
+        assert!(matches!(calls.client_sends(&mut on_channel), Forward::ToPeer { .. }));
         assert!(matches!(calls.peer_sends(PeerAddr::new(peer()), &mut buffer), Forward::ToClient { .. }));
         group.bench_function(BenchmarkId::new("ChannelData to peer", count), |bencher| {
-            bencher.iter(|| calls.client_sends(&on_channel));
+            bencher.iter(|| calls.client_sends(&mut on_channel));
         });
         group.bench_function(BenchmarkId::new("peer to ChannelData", count), |bencher| {
             bencher.iter(|| calls.peer_sends(PeerAddr::new(peer()), &mut buffer));
         });
         group.bench_function(BenchmarkId::new("Send to peer", count), |bencher| {
-            bencher.iter(|| calls.client_sends(&send));
+            bencher.iter(|| calls.client_sends(&mut send));
         });
         group.bench_function(BenchmarkId::new("peer to Data", count), |bencher| {
             bencher.iter(|| calls.peer_sends(PeerAddr::new(without_channel()), &mut buffer));
+        });
+    }
+}
+
+/// From client to client of one node.
+fn relay_to_relay(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("relay to relay");
+    group.throughput(Throughput::Elements(1));
+    for pairs in [1, 100, 1_000] {
+        let mut calls = Calls::new(2 * pairs);
+        for pair in calls.clients.chunks_exact_mut(2) {
+            let [(alice, alices), (bob, bobs)] = pair else { continue };
+            alice.bind(&mut calls.relay, 0x4001, *bobs);
+            bob.bind(&mut calls.relay, 0x4001, *alices);
+        }
+        // Its header is written anew each time, and is the same.
+        let mut packet = with_room(&channel_data(0x4001, &PAYLOAD));
+        assert!(matches!(calls.client_sends(&mut packet), Forward::ToClient { .. }));
+        group.bench_function(BenchmarkId::new("ChannelData to ChannelData, pairs", pairs), |bencher| {
+            bencher.iter(|| calls.client_sends(&mut packet));
         });
     }
 }
@@ -116,14 +141,15 @@ fn allocations(criterion: &mut Criterion) {
                     .signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop)),
                 client.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop)),
             ]
+            .map(|request| with_room(&request))
         };
         let path = client.path;
         group.bench_function(BenchmarkId::new("Allocate and Refresh 0 beside", count), |bencher| {
             bencher.iter_batched(
                 || sign(&mut client),
                 |requests| {
-                    for request in &requests {
-                        relay.turn.client_packet(relay.now, &path, request);
+                    for (request, place) in requests {
+                        relay.turn.client_packet(relay.now, &path, &mut { request }, place);
                         black_box(relay.drain());
                     }
                     relay.events.clear();
@@ -147,9 +173,10 @@ fn refusals(criterion: &mut Criterion) {
         settings.credentials = credentials(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
         let mut relay = Relay::with(settings);
         let (client, packet) = request(&mut relay);
+        let (mut buffer, place) = with_room(&packet);
         let mut ask = || {
             relay.now.monotonic = relay.now.monotonic.after(pause);
-            relay.turn.client_packet(relay.now, &client, black_box(&packet));
+            relay.turn.client_packet(relay.now, &client, black_box(&mut buffer), place);
             let answered = relay.turn.poll_output().is_some();
             assert!(relay.turn.poll_output().is_none());
             answered
@@ -213,5 +240,5 @@ fn signed(client: &mut TestClient) -> (Client, Vec<u8>) {
     (client.path, request)
 }
 
-criterion_group!(benches, relayed_packets, allocations, refusals);
+criterion_group!(benches, relayed_packets, relay_to_relay, allocations, refusals);
 criterion_main!(benches);

@@ -93,32 +93,37 @@ impl Relay {
 
     /// A packet from a client.
     pub fn client_packet(&mut self, client: &Client, packet: &[u8]) {
-        let forward = self.turn.client_packet(self.now, client, packet);
-        match forward {
+        let (mut buffer, span) = with_room(packet);
+        match self.turn.client_packet(self.now, client, &mut buffer, span) {
             Forward::Nothing => {}
-            Forward::ToPeer { relay, peer, payload, .. } => {
+            Forward::ToPeer { relay, peer, payload, shortcut, .. } => {
                 assert!(self.open.contains_key(&relay.to_u64()), "from a socket that is open");
-                assert!(payload.start <= payload.end && payload.end <= packet.len());
-                let own = relay_addresses().v4.is_some_and(|own| own.advertised == peer.ip());
-                assert!(own || SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
+                assert!(span.start <= payload.start && payload.start <= payload.end && payload.end <= span.end);
+                assert!(SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
+                assert_eq!(shortcut, None, "there is no other worker");
             }
-            Forward::ToClient { .. } => panic!("a client's packet went to a client"),
+            // To a relayed address of this very node.
+            Forward::ToClient { client, packet } => self.check_for_client(&client, &buffer[packet.range()]),
         }
+        let behind = span.start + packet.len().next_multiple_of(4);
+        assert!(buffer[behind..].iter().all(|byte| *byte == ROOM), "a stream's next frame lies there");
         self.drain();
+    }
+
+    fn check_for_client(&self, client: &Client, packet: &[u8]) {
+        assert!(self.turn.has_allocation(&client.five_tuple));
+        assert!(Message::parse(packet).is_ok() || stun::ChannelData::parse(packet).is_ok());
+        assert!(!client.five_tuple.transport.is_stream() || packet.len() % 4 == 0);
     }
 
     /// A datagram from a peer.
     pub fn peer_packet(&mut self, relay: RelayId, peer: SocketAddr, payload: &[u8]) {
-        let mut buffer = [&[0; HEADROOM][..], payload, &[0; TAILROOM]].concat();
-        let span = Span { start: HEADROOM, end: HEADROOM + payload.len() };
+        let (mut buffer, span) = with_room(payload);
         match self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span) {
             Forward::Nothing => {}
             Forward::ToClient { client, packet } => {
-                assert!(self.turn.has_allocation(&client.five_tuple));
                 assert_eq!(buffer[span.range()], *payload, "as it came");
-                let packet = &buffer[packet.range()];
-                assert!(Message::parse(packet).is_ok() || stun::ChannelData::parse(packet).is_ok());
-                assert!(!client.five_tuple.transport.is_stream() || packet.len() % 4 == 0);
+                self.check_for_client(&client, &buffer[packet.range()]);
             }
             Forward::ToPeer { .. } => panic!("a peer's packet went to a peer"),
         }
@@ -199,6 +204,15 @@ impl Relay {
         SETTINGS.nonces.issue(self.now.unix, Some(client.five_tuple.client.ip()), &mut nonce);
         nonce
     }
+}
+
+/// What stands around packets before the core writes there.
+const ROOM: u8 = 0xAA;
+
+/// A packet as a driver hands it in, and its place.
+fn with_room(packet: &[u8]) -> (Vec<u8>, Span) {
+    let buffer = [&[ROOM; HEADROOM], packet, &[ROOM; TAILROOM]].concat();
+    (buffer, Span { start: HEADROOM, end: HEADROOM + packet.len() })
 }
 
 /// A client at an address.
