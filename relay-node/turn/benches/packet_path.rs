@@ -7,104 +7,35 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     missing_docs,
+    unreachable_pub,
     reason = "a benchmark fails by panicking"
 )]
 
+mod calls;
 #[path = "../tests/protocol/support/mod.rs"]
 mod support;
 
 use std::hint::black_box;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use calls::{Calls, Way};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use stun::attribute::{Data, Lifetime, RequestedTransport, XorPeerAddress};
-use stun::{Class, Method};
-use support::{Relay, TestClient, at, channel_data, credentials, peer, settings, with_room, write};
-use turn::{Client, Forward, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
-
-const PAYLOAD: [u8; 160] = [7; 160];
-const SPAN: Span = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
-
-/// A relay with many calls: each has a channel to one peer and a permission for another.
-struct Calls {
-    relay: Relay,
-    clients: Vec<(TestClient, SocketAddr)>,
-    /// The same as the relay knows them.
-    calls: Vec<(Client, RelayId)>,
-    next: usize,
-}
-
-impl Calls {
-    fn new(count: usize) -> Self {
-        let mut unlimited = settings();
-        for quota in [&mut unlimited.limits.user, &mut unlimited.limits.total] {
-            quota.allocations = u32::MAX;
-            quota.permissions = u32::MAX;
-            quota.channels = u32::MAX;
-        }
-        unlimited.limits.answers =
-            turn::AnswerLimits { per_source_bytes_per_second: u32::MAX, total_bytes_per_second: u32::MAX };
-        let mut relay = Relay::on_ports(unlimited, 40000..=59999);
-        let clients: Vec<_> = (0..count)
-            .map(|n| {
-                let mut client = TestClient::new(&format!("198.51.{}.{}:4000", n / 250, n % 250));
-                let relayed = client.allocate(&mut relay);
-                client.bind(&mut relay, 0x4000, peer());
-                client.permit(&mut relay, without_channel());
-                (client, relayed)
-            })
-            .collect();
-        let calls = clients.iter().map(|(client, relayed)| (client.path, relay.sockets[relayed])).collect();
-        Self { relay, clients, calls, next: 0 }
-    }
-
-    /// Another call each time, in an order that no cache foresees.
-    fn next(&mut self) -> (Client, RelayId) {
-        self.next = (self.next + 7919) % self.calls.len();
-        self.calls[self.next]
-    }
-
-    fn client_sends(&mut self, (buffer, packet): &mut (Vec<u8>, Span)) -> Forward {
-        let (client, _) = self.next();
-        self.relay.turn.client_packet(self.relay.now, &client, black_box(buffer), *packet)
-    }
-
-    fn peer_sends(&mut self, peer: PeerAddr, buffer: &mut [u8]) -> Forward {
-        let (_, relay) = self.next();
-        self.relay.turn.peer_packet(self.relay.now, relay, black_box(peer), buffer, SPAN)
-    }
-}
-
-fn without_channel() -> SocketAddr {
-    at("192.0.2.11:7000")
-}
+use stun::Method;
+use stun::attribute::{Lifetime, RequestedTransport};
+use support::{Relay, TestClient, credentials, settings, with_room};
+use turn::{Client, Forward};
 
 fn relayed_packets(criterion: &mut Criterion) {
-    let mut on_channel = with_room(&channel_data(0x4000, &PAYLOAD));
-    let send = write(Class::Indication, Method::SEND, stun::TransactionId::new([1; 12]), |writer| {
-        writer.attribute(&XorPeerAddress(without_channel()))?.attribute(&Data(&PAYLOAD)).map(drop)
-    });
-    let mut send = with_room(&send);
-    let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
     let mut group = criterion.benchmark_group("packet");
     group.throughput(Throughput::Elements(1));
     for count in [1, 1_000, 10_000] {
         let mut calls = Calls::new(count);
-        assert!(matches!(calls.client_sends(&mut on_channel), Forward::ToPeer { .. }));
-        assert!(matches!(calls.peer_sends(PeerAddr::new(peer()), &mut buffer), Forward::ToClient { .. }));
-        group.bench_function(BenchmarkId::new("ChannelData to peer", count), |bencher| {
-            bencher.iter(|| calls.client_sends(&mut on_channel));
-        });
-        group.bench_function(BenchmarkId::new("peer to ChannelData", count), |bencher| {
-            bencher.iter(|| calls.peer_sends(PeerAddr::new(peer()), &mut buffer));
-        });
-        group.bench_function(BenchmarkId::new("Send to peer", count), |bencher| {
-            bencher.iter(|| calls.client_sends(&mut send));
-        });
-        group.bench_function(BenchmarkId::new("peer to Data", count), |bencher| {
-            bencher.iter(|| calls.peer_sends(PeerAddr::new(without_channel()), &mut buffer));
-        });
+        for way in Way::WITH_PEERS {
+            assert_ne!(calls.packet(way), Forward::Nothing);
+            group.bench_function(BenchmarkId::new(way.name(), count), |bencher| {
+                bencher.iter(|| calls.packet(way));
+            });
+        }
     }
 }
 
@@ -113,17 +44,11 @@ fn relay_to_relay(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("relay to relay");
     group.throughput(Throughput::Elements(1));
     for pairs in [1, 100, 1_000] {
-        let mut calls = Calls::new(2 * pairs);
-        for pair in calls.clients.chunks_exact_mut(2) {
-            let [(alice, alices), (bob, bobs)] = pair else { continue };
-            alice.bind(&mut calls.relay, 0x4001, *bobs);
-            bob.bind(&mut calls.relay, 0x4001, *alices);
-        }
-        // Its header is written anew each time, and is the same.
-        let mut packet = with_room(&channel_data(0x4001, &PAYLOAD));
-        assert!(matches!(calls.client_sends(&mut packet), Forward::ToClient { .. }));
-        group.bench_function(BenchmarkId::new("ChannelData to ChannelData, pairs", pairs), |bencher| {
-            bencher.iter(|| calls.client_sends(&mut packet));
+        let mut calls = Calls::in_pairs(pairs);
+        let way = Way::ClientToClient;
+        assert!(matches!(calls.packet(way), Forward::ToClient { .. }));
+        group.bench_function(BenchmarkId::new(format!("{}, pairs", way.name()), pairs), |bencher| {
+            bencher.iter(|| calls.packet(way));
         });
     }
 }
