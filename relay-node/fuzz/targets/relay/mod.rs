@@ -12,10 +12,10 @@ use stun::attribute::ReservationToken;
 use stun::{Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{
-    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes,
-    Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy, Quota, Realm,
-    RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport, Turn,
-    UnixSeconds,
+    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, FiveTuple, Forward, HEADROOM,
+    Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy,
+    Quota, Realm, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport,
+    Turn, UnixSeconds,
 };
 
 /// When everything begins.
@@ -98,7 +98,9 @@ impl Relay {
             Forward::Nothing => {}
             Forward::ToPeer { relay, peer, payload, shortcut, .. } => {
                 assert!(self.open.contains_key(&relay.to_u64()), "from a socket that is open");
-                assert!(span.start <= payload.start && payload.start <= payload.end && payload.end <= span.end);
+                assert!(
+                    span.start <= payload.start && payload.start <= payload.end && payload.end <= span.end
+                );
                 assert!(SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
                 assert_eq!(shortcut, None, "there is no other worker");
             }
@@ -113,7 +115,7 @@ impl Relay {
     fn check_for_client(&self, client: &Client, packet: &[u8]) {
         assert!(self.turn.has_allocation(&client.five_tuple));
         assert!(Message::parse(packet).is_ok() || stun::ChannelData::parse(packet).is_ok());
-        assert!(!client.five_tuple.transport.is_stream() || packet.len() % 4 == 0);
+        assert!(!client.five_tuple.transport.is_stream() || packet.len().is_multiple_of(4));
     }
 
     /// A datagram from a peer.
