@@ -147,20 +147,33 @@ fn round(talks: &mut [Talk], payload: &[u8]) {
     }
 }
 
+/// All clients send a burst to the next one of them at once; every packet arrives.
+fn round_of_clients(ring: &mut [(Client<UdpSocket>, SocketAddr)], payload: &[u8]) {
+    for number in 0..ring.len() {
+        let (_, next) = ring[(number + 1) % ring.len()];
+        ring[number].0.burst(next, payload);
+    }
+    for (client, _) in ring {
+        for _ in 0..BURST {
+            assert!(matches!(client.receive(), Packet::Channel { number, .. } if number == CHANNEL + 1));
+        }
+    }
+}
+
 /// What the workers allocate in [`ROUNDS`] of these bursts, and how much of it they keep.
-fn measure(talks: &mut [Talk], size: usize) -> (u64, i64) {
+fn measure(mut round: impl FnMut(&[u8]), size: usize) -> (u64, i64) {
     let before = (ALLOCATIONS.load(Ordering::SeqCst), LIVE.load(Ordering::SeqCst));
-    (0..ROUNDS).for_each(|_| round(talks, &vec![size as u8; size]));
+    (0..ROUNDS).for_each(|_| round(&vec![size as u8; size]));
     (ALLOCATIONS.load(Ordering::SeqCst) - before.0, LIVE.load(Ordering::SeqCst) - before.1)
 }
 
 /// Repeats that until nothing is allocated any more: how much comes at once differs, and so a buffer may
 /// grow late. What takes memory once in 10,000 packets is never through.
-fn assert_settles(talks: &mut [Talk], size: usize, is_settled: impl Fn(u64, i64) -> bool) {
+fn assert_settles(mut round: impl FnMut(&[u8]), size: usize, is_settled: impl Fn(u64, i64) -> bool) {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|(allocations, left)| !is_settled(*allocations, *left)) {
         assert!(seen.len() < TRIES, "with payloads of {size} bytes: allocations and what is left {seen:?}");
-        seen.push(measure(talks, size));
+        seen.push(measure(&mut round, size));
     }
 }
 
@@ -176,15 +189,38 @@ fn packets_of_live_allocations_allocate_nothing() {
     let mut talks: Vec<_> = (0..CLIENTS).flat_map(plain).collect();
     assert!(ALLOCATIONS.load(Ordering::SeqCst) > 0, "setting up is counted");
     for size in SIZES {
-        assert_settles(&mut talks, size, |allocations, _| allocations == 0);
+        assert_settles(|payload| round(&mut talks, payload), size, |allocations, _| allocations == 0);
     }
 
     // rustls makes a buffer for each record that it writes, one for each packet, and a few for what it reads.
     talks.extend((0..CLIENTS).map(|_| talk(Client::tls(tls, &certificate, &[]).unwrap())));
     let most = (CLIENTS * ROUNDS * (BURST + 16)) as u64;
     for size in SIZES {
-        assert_settles(&mut talks, size, |allocations, left| allocations <= most && left == 0);
+        let is_settled = |allocations, left| allocations <= most && left == 0;
+        assert_settles(|payload| round(&mut talks, payload), size, is_settled);
     }
     let (datagrams, calls) = (node.count(|it| it.datagrams_received), node.count(|it| it.receive_calls));
     assert!(datagrams > calls, "{datagrams} datagrams in {calls} calls: the bursts were not taken as such");
+
+    // From client to client, of one worker and of two.
+    let node = NodePlan::udp().workers(2).start();
+    let mut ring: Vec<_> = (0..2 * CLIENTS)
+        .map(|_| {
+            let mut client = Client::udp(node.address());
+            let relayed = client.allocate();
+            (client, relayed)
+        })
+        .collect();
+    for number in 0..ring.len() {
+        let [next, last] = [1, ring.len() - 1].map(|step| ring[(number + step) % ring.len()].1);
+        ring[number].0.bind(CHANNEL, next);
+        ring[number].0.bind(CHANNEL + 1, last);
+    }
+    for size in SIZES {
+        assert_settles(
+            |payload| round_of_clients(&mut ring, payload),
+            size,
+            |allocations, _| allocations == 0,
+        );
+    }
 }

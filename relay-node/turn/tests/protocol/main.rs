@@ -28,6 +28,7 @@ mod guessing;
 mod hairpin;
 mod hairpin_across_workers;
 mod icmp;
+mod many_expire_at_once;
 mod memory_stays_flat;
 mod no_allocation;
 mod peer_policy;
