@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use crate::client::Client;
 use crate::network::Network;
 use crate::relay::Relay;
+use crate::transport::Transport;
 
 const INTERVAL: Duration = Duration::from_millis(20);
 /// What has not come back so long after the end is lost.
@@ -20,7 +21,7 @@ const CHANNEL: u16 = 0x4000;
 /// Of a voice packet.
 const PAYLOAD: usize = 160;
 
-/// Alice's call over UDP through the relay to the peer, by a channel.
+/// Alice's call through the relay to the peer, by a channel.
 #[derive(Debug)]
 pub struct Call {
     client: Client,
@@ -40,11 +41,11 @@ pub struct Quality {
 
 impl Call {
     /// Sets it up.
-    pub fn begin(network: &Network, relay: &Relay<'_>) -> Self {
+    pub fn begin(network: &Network, relay: &Relay<'_>, transport: Transport) -> Self {
         let peer = network.peer.namespace.enter(|| UdpSocket::bind((network.peer.v4, 0)));
         let peer = peer.expect("the peer has this address");
         peer.set_read_timeout(Some(INTERVAL)).expect("not zero");
-        let mut client = Client::udp(&network.alice, relay.plain(), relay.credential("caller"));
+        let mut client = Client::over(transport, &network.alice, relay, relay.credential("caller"));
         client.allocate().expect("a good client gets an allocation");
         client.bind(CHANNEL, peer.local_addr().expect("it is bound")).expect("the peer's address is public");
         Self { client, peer }
@@ -59,7 +60,7 @@ impl Call {
             silent.store(true, Ordering::Relaxed);
             quality
         });
-        self.client.refresh(0).expect("the allocation is the caller's");
+        self.client.refresh_with_any_nonce(0).expect("the allocation is the caller's");
         quality
     }
 }

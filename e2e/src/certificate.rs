@@ -3,7 +3,11 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
 const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"];
@@ -34,6 +38,14 @@ impl Certificate {
     /// The authority's certificate.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// For a TLS client that trusts the authority.
+    pub fn trust(&self) -> Arc<ClientConfig> {
+        let authority = CertificateDer::from_pem_file(self.authority()).expect("openssl writes PEM");
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).expect("openssl makes certificates");
+        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
     }
 
     /// The server's certificate chain.

@@ -1,16 +1,19 @@
 //! A TURN client of our own, whose every byte a test decides.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use stun::attribute::{AddressFamily, ChannelNumber, ErrorCode, Nonce, Realm, XorRelayedAddress};
+use stun::attribute::{AddressFamily, ChannelNumber, ErrorCode, Lifetime, Nonce, Realm, XorRelayedAddress};
 use stun::{Class, Message, MessageWriter, Method};
 use turn_client::{Allocate, Frames, Incoming, Request, send_indication};
 
 use crate::credential::Credential;
-use crate::network::Party;
+use crate::network::{Family, Party};
+use crate::relay::Relay;
 use crate::request::{self, Challenge};
+use crate::stream::Stream;
+use crate::transport::Transport;
 
 /// How long an answer may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +32,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Link {
     Datagrams(UdpSocket),
-    Stream { socket: TcpStream, unread: Frames },
+    Stream { stream: Stream, unread: Frames },
 }
 
 /// The response to a request.
@@ -47,18 +50,38 @@ impl Client {
 
     /// A client that speaks TCP.
     pub fn tcp(party: &Party, relay: SocketAddr, credential: Credential) -> Self {
-        let socket = party.namespace.enter(|| TcpStream::connect_timeout(&relay, PATIENCE));
-        let socket = socket.unwrap_or_else(|error| panic!("cannot connect to {relay}: {error}"));
-        socket.set_nodelay(true).expect("it is a TCP socket");
-        let link = Link::Stream { socket, unread: Frames::default() };
+        Self::on(Stream::tcp(party, relay), credential)
+    }
+
+    /// A client that speaks any transport, over IPv4.
+    pub fn over(transport: Transport, party: &Party, relay: &Relay<'_>, credential: Credential) -> Self {
+        let address = relay.address(transport, Family::V4);
+        match transport {
+            Transport::Udp => Self::udp(party, address, credential),
+            Transport::Tcp => Self::tcp(party, address, credential),
+            Transport::Tls => Self::on(Stream::tls(party, address, relay.certificate().trust()), credential),
+        }
+    }
+
+    /// A client on a connection.
+    pub fn on(stream: Stream, credential: Credential) -> Self {
+        let link = Link::Stream { stream, unread: Frames::default() };
         Self { link, credential, challenge: None, aside: Vec::new() }
+    }
+
+    /// The connection, from a client that needs it no more.
+    pub fn into_stream(self) -> Option<Stream> {
+        match self.link {
+            Link::Datagrams(_) => None,
+            Link::Stream { stream, .. } => Some(stream),
+        }
     }
 
     /// The address that it sends from.
     pub fn local(&self) -> SocketAddr {
         match &self.link {
             Link::Datagrams(socket) => socket.local_addr(),
-            Link::Stream { socket, .. } => socket.local_addr(),
+            Link::Stream { stream, .. } => stream.socket().local_addr(),
         }
         .expect("it is bound")
     }
@@ -68,7 +91,7 @@ impl Client {
         match &mut self.link {
             // ICMP about an earlier datagram is not this one's failure.
             Link::Datagrams(socket) => drop(socket.send(bytes).or_else(|_| socket.send(bytes))),
-            Link::Stream { socket, .. } => socket.write_all(bytes).expect("the relay keeps the connection"),
+            Link::Stream { stream, .. } => stream.write_all(bytes).expect("the relay keeps the connection"),
         }
     }
 
@@ -172,6 +195,18 @@ impl Client {
         self.call_for(Request::Refresh { lifetime: seconds }).map(drop)
     }
 
+    /// Refreshes the allocation, with the nonce of a 438 if the one it has is no longer good; whether it
+    /// was not.
+    pub fn refresh_with_any_nonce(&mut self, seconds: u32) -> Result<bool, u16> {
+        let request = self.signed(Method::REFRESH, |writer| drop(writer.attribute(&Lifetime(seconds))));
+        let reply = self.ask(&request);
+        if reply.code() != Some(438) {
+            return reply.into_result().map(|_| false);
+        }
+        self.remember(&reply);
+        self.refresh(seconds).map(|()| true)
+    }
+
     /// Asks for a permission.
     pub fn permit(&mut self, peer: SocketAddr) -> Result<(), u16> {
         self.call_for(Request::CreatePermission { peers: vec![peer] }).map(drop)
@@ -218,13 +253,13 @@ impl Link {
                 packet.truncate(length);
                 Some(packet)
             }
-            Self::Stream { socket, unread } => {
+            Self::Stream { stream, unread } => {
                 if let Some(packet) = unread.next_packet().expect("the relay sends packets") {
                     return Some(packet.to_vec());
                 }
                 let mut bytes = [0; 16_384];
-                socket.set_read_timeout(Some(limit)).expect("the limit is not zero");
-                match socket.read(&mut bytes) {
+                stream.socket().set_read_timeout(Some(limit)).expect("the limit is not zero");
+                match stream.read(&mut bytes) {
                     Ok(0) => panic!("the relay closed the connection"),
                     Ok(length) => unread.push(&bytes[..length]),
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

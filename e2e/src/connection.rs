@@ -1,12 +1,23 @@
 //! A bare TCP connection to the relay, for clients that do not behave.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::network::Party;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection from one of the addresses of this thread's namespace, which is gone at once when it is dropped.
+pub fn connect_from(source: IpAddr, relay: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(relay), Type::STREAM, None).expect("there are files left");
+    socket.set_linger(Some(Duration::ZERO)).expect("it is a TCP socket");
+    socket.bind(&SocketAddr::new(source, 0).into()).expect("the namespace has this address");
+    socket.connect_timeout(&relay.into(), PATIENCE).expect("the relay listens");
+    socket.into()
+}
 
 /// A connection that notices when the relay has closed it.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ pub mod connection;
 pub mod coturn;
 pub mod credential;
 pub mod network;
+pub mod pace;
 pub mod peer;
 pub mod pion;
 pub mod relay;
@@ -23,6 +24,7 @@ pub mod request;
 pub mod signalling;
 pub mod spoof;
 pub mod steady;
+pub mod stream;
 pub mod transport;
 pub mod wire;
 

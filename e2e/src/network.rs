@@ -55,6 +55,15 @@ impl Network {
         self.router.configure(&route).unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Gives a party `count` addresses more, each of which counts as a source of its own.
+    pub fn addresses(&self, count: u8, to: &Party) -> Vec<Ipv4Addr> {
+        self.route("198.18.0.0/24", to);
+        let addresses: Vec<_> = (1..=count).map(|host| Ipv4Addr::new(198, 18, 0, host)).collect();
+        let lines: String = addresses.iter().map(|ip| format!("addr add {ip}/32 dev lo\n")).collect();
+        to.namespace.configure(&lines).unwrap_or_else(|error| panic!("{error}"));
+        addresses
+    }
+
     fn build() -> Result<Self, NamespaceError> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let router = Namespace::new()?;

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use tempfile::TempDir;
 use testbed::{Process, eventually_true};
 
@@ -25,6 +26,14 @@ const START: Duration = Duration::from_secs(20);
 const ADMIN: &str = "127.0.0.1:9090";
 const PLAIN_PORT: u16 = 3478;
 const TLS_PORT: u16 = 5349;
+/// The core of a relay that has one of its own.
+const CORE: usize = 0;
+/// What the tests' configuration has changed.
+const SHIPPED: [(&str, &str); 3] = [
+    ("limits.user.allocations", "100"),
+    ("limits.total.allocations", "10000"),
+    ("telemetry.log_level", "\"info\""),
+];
 const LONG_TERM: (&str, &str) = ("carol", "wonderland");
 
 /// A running relay with listeners for UDP, TCP and TLS, on IPv4 and IPv6.
@@ -44,12 +53,24 @@ impl<'n> Relay<'n> {
 
     /// Starts a relay with settings of its own, such as `("limits.streams.connections", "50")`.
     pub fn with(network: &'n Network, settings: &[(&str, &str)]) -> Self {
+        let command = network.relay.namespace.command(&binary().to_string_lossy());
+        Self::by(command, network, settings)
+    }
+
+    /// Starts a relay with the limits that it has by default, on a processor core that whoever
+    /// [leaves it alone](leave_the_relays_core) does not use. So it has one worker.
+    pub fn as_shipped(network: &'n Network, settings: &[(&str, &str)]) -> Self {
+        let mut command = network.relay.namespace.command("taskset");
+        command.args(["--cpu-list", &CORE.to_string()]).arg(binary());
+        Self::by(command, network, &[&SHIPPED, settings].concat())
+    }
+
+    fn by(mut command: Command, network: &'n Network, settings: &[(&str, &str)]) -> Self {
         let relay = &network.relay;
         let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()]);
         let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
         let file = folder.path().join("edgerelay.toml");
         fs::write(&file, configuration(network, &certificate)).expect("the folder is ours");
-        let mut command = relay.namespace.command(&binary().to_string_lossy());
         command.arg("serve").arg("--config").arg(&file);
         for (key, value) in settings {
             command.arg("--set").arg(format!("{key}={value}"));
@@ -77,6 +98,11 @@ impl<'n> Relay<'n> {
     /// Where an IPv4 client finds it, over UDP or TCP.
     pub fn plain(&self) -> SocketAddr {
         self.address(Transport::Udp, Family::V4)
+    }
+
+    /// The same for who forges IPv4 packets.
+    pub fn plain_v4(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.network.relay.v4, PLAIN_PORT)
     }
 
     /// Its TURN URL (RFC 7065).
@@ -158,6 +184,16 @@ impl<'n> Relay<'n> {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).ok()?;
         Some(answer)
+    }
+}
+
+/// Keeps this thread, and those that it starts, off the core of [`Relay::as_shipped`]: who attacks has a
+/// machine of its own.
+pub fn leave_the_relays_core() {
+    let mut cores = sched_getaffinity(None).expect("a thread may ask");
+    if cores.count() > 1 {
+        cores.unset(CORE);
+        sched_setaffinity(None, &cores).expect("these were allowed");
     }
 }
 

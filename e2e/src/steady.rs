@@ -10,7 +10,7 @@ use crate::call::{Call, Quality};
 use crate::client::Client;
 use crate::network::Network;
 use crate::peer::Peer;
-use crate::relay::Relay;
+use crate::relay::{Relay, leave_the_relays_core};
 use crate::request;
 use crate::transport::Transport;
 
@@ -49,19 +49,30 @@ impl<'r> Steady<'r> {
         assert!(grown <= bound, "resident memory grew by {grown} bytes, from {}", self.resident);
     }
 
-    /// Runs `attack`, and beside it a call over UDP, newcomers over `transport` one after the other, and a
-    /// look at the relay's memory again and again.
-    pub fn during(&self, transport: Transport, attack: impl FnOnce() + Send) -> Impact {
-        let call = Call::begin(self.network, self.relay);
+    /// Runs `attack`, and beside it a call over UDP, newcomers one after the other, each over the next of
+    /// `transports`, and a look at the relay's memory again and again.
+    pub fn during(&self, transports: &[Transport], attack: impl FnOnce() + Send) -> Impact {
+        self.during_call(Transport::Udp, transports, attack)
+    }
+
+    /// The same with a call over any transport.
+    pub fn during_call(
+        &self,
+        call: Transport,
+        newcomers: &[Transport],
+        attack: impl FnOnce() + Send,
+    ) -> Impact {
+        let call = Call::begin(self.network, self.relay, call);
         let over = AtomicBool::new(false);
         let over = &over;
         thread::scope(|scope| {
             scope.spawn(move || {
                 let _over = Over(over);
+                leave_the_relays_core();
                 attack();
             });
             let memory = scope.spawn(|| self.most_memory(over));
-            let newcomers = scope.spawn(|| self.newcomers(transport, over));
+            let newcomers = scope.spawn(|| self.newcomers(newcomers, over));
             let call = call.talk(over);
             let (newcomers, slowest_binding, slowest_allocate) =
                 newcomers.join().expect("newcomers are served");
@@ -80,16 +91,15 @@ impl<'r> Steady<'r> {
     }
 
     /// How many came, and the longest that a Binding and an Allocate took.
-    fn newcomers(&self, transport: Transport, over: &AtomicBool) -> (u32, Duration, Duration) {
+    fn newcomers(&self, transports: &[Transport], over: &AtomicBool) -> (u32, Duration, Duration) {
         let (mut count, mut binding, mut allocate) = (0, Duration::ZERO, Duration::ZERO);
-        while !over.load(Ordering::Relaxed) {
+        for transport in transports.iter().cycle() {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
             let credential = self.relay.credential("newcomer");
             let begun = Instant::now();
-            let mut client = match transport {
-                Transport::Udp => Client::udp(&self.network.alice, self.relay.plain(), credential),
-                Transport::Tcp => Client::tcp(&self.network.alice, self.relay.plain(), credential),
-                Transport::Tls => panic!("the tests' own client does not speak TLS"),
-            };
+            let mut client = Client::over(*transport, &self.network.alice, self.relay, credential);
             client.ask(&request::binding());
             binding = binding.max(begun.elapsed());
             let begun = Instant::now();

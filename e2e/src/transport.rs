@@ -12,6 +12,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+
     /// The name that clients know it by.
     pub const fn name(self) -> &'static str {
         match self {

@@ -11,4 +11,3 @@ mod peer_addresses;
 mod rest_usernames;
 mod slow_loris;
 mod slow_reader;
-mod spoofed_flood;
