@@ -1,14 +1,16 @@
 //! The relay under test: the built binary, running in its namespace.
 
 use std::fs;
+use std::hint;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::thread::{sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tempfile::TempDir;
 use testbed::{Process, eventually_true};
 
@@ -194,6 +196,16 @@ pub fn leave_the_relays_core() {
     if cores.count() > 1 {
         cores.unset(CORE);
         sched_setaffinity(None, &cores).expect("these were allowed");
+    }
+}
+
+/// Keeps the core of [`Relay::as_shipped`] as busy as the relay does, until it is `over`: so the relay has half of it.
+pub fn share_the_relays_core(over: &AtomicBool) {
+    let mut cores = CpuSet::new();
+    cores.set(CORE);
+    sched_setaffinity(None, &cores).expect("the relay has it too");
+    while !over.load(Ordering::Relaxed) {
+        hint::spin_loop();
     }
 }
 

@@ -17,7 +17,7 @@ use edgerelay_e2e::transport::Transport;
 
 const RATE: u32 = 5000;
 const DURATION: Duration = Duration::from_secs(6);
-const BOUND: u64 = 2 << 20;
+const BOUND: u64 = 4 << 20;
 /// A retransmission later would be after half a second.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
