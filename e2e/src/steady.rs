@@ -20,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// Between two newcomers, so that they are no attack of their own.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long what an attack has left behind may take to go.
-const CLEARED: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -116,7 +116,7 @@ impl<'r> Steady<'r> {
     pub fn holds(&self, bound: u64) {
         self.memory_holds(bound);
         // A connection is over once all that came before its end is read.
-        eventually_true(CLEARED, "allocations and connections to go back to what they were", || {
+        eventually_true(PATIENCE, "allocations and connections to go back to what they were", || {
             (self.relay.allocations(), self.relay.connections()) == (self.allocations, self.connections)
         });
         good_client_works(self.network, self.relay);
