@@ -8,7 +8,9 @@ use edgerelay_e2e::pace::at_rate;
 use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::steady::Steady;
+use edgerelay_e2e::stream::Stream;
 use edgerelay_e2e::transport::Transport;
+use socket2::SockRef;
 
 const CLIENTS: usize = 500;
 const USERS: usize = 10;
@@ -27,7 +29,10 @@ fn never_read() {
     let mut clients: Vec<Client> = (0..CLIENTS)
         .map(|number| {
             let credential = relay.credential(&format!("user {}", number % USERS));
-            Client::tcp(&network.bob, relay.plain(), credential)
+            let Stream::Plain(socket) = Stream::tcp(&network.bob, relay.plain()) else { panic!("it is TCP") };
+            // Little fits into the client's own system.
+            SockRef::from(&socket).set_recv_buffer_size(4096).expect("it is a TCP socket");
+            Client::on(Stream::Plain(socket), credential)
         })
         .collect();
     let relayed: Vec<_> = clients
