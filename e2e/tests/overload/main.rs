@@ -2,7 +2,7 @@
 //! loses nothing, a Binding and an Allocate are answered within a second, memory stays bounded.
 //!
 //! The relay has a core of its own, hence one worker; who attacks has the others. What is printed
-//! (`--no-capture`) is what they saw.
+//! is what they saw.
 
 mod all_connections;
 mod many_relayed_addresses;

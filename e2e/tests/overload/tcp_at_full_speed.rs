@@ -14,7 +14,8 @@ use edgerelay_e2e::transport::Transport;
 
 const CHANNEL: u16 = 0x4001;
 const DURATION: Duration = Duration::from_secs(6);
-const BOUND: u64 = 4 << 20;
+/// What a hundred connections have to read and to write at the moment, mostly.
+const BOUND: u64 = 8 << 20;
 /// Connections that ask for Bindings.
 const CONNECTIONS: usize = 100;
 /// Packets that leave together.
