@@ -263,7 +263,10 @@ fn channel_data_around(
     let length = u16::try_from(payload.len()).ok()?;
     let header = buffer.get_mut(start..)?.first_chunk_mut()?;
     stun::write_channel_header(header, channel, length);
-    let end = if stream { payload.start + payload.len().next_multiple_of(4) } else { payload.end };
-    buffer.get_mut(payload.end..end)?.fill(0);
+    let mut end = payload.end;
+    if stream {
+        end = payload.start + payload.len().next_multiple_of(4);
+        buffer.get_mut(payload.end..end)?.fill(0);
+    }
     Some(Span { start, end })
 }

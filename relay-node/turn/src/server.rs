@@ -136,6 +136,7 @@ impl Turn {
     }
 
     /// What the driver is to do next.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output<'_>> {
         self.outbox.poll()
     }
