@@ -59,12 +59,18 @@ impl Outbox {
         len
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self) -> Option<Output<'_>> {
-        let Some(next) = self.queue.pop_front() else {
+        // Usually so after a packet.
+        if self.queue.is_empty() {
             self.arena.clear();
             return None;
-        };
-        Some(match next {
+        }
+        self.next()
+    }
+
+    fn next(&mut self) -> Option<Output<'_>> {
+        Some(match self.queue.pop_front()? {
             Queued::OpenRelay { relay, local } => Output::OpenRelay { relay, local },
             Queued::CloseRelay { relay } => Output::CloseRelay { relay },
             Queued::Event(event) => Output::Event(event),

@@ -38,14 +38,14 @@ impl Outward {
 impl Turn {
     /// ChannelData from a client (RFC 8656 section 12.6).
     pub(crate) fn channel_data(
-        &self,
+        &mut self,
         now: Now,
         client: &Client,
         packet: &[u8],
     ) -> Result<Outward, DropReason> {
         let data = ChannelData::parse(packet).map_err(|_| DropReason::Malformed)?;
         let slot = self.table.find(&client.five_tuple).ok_or(DropReason::NoAllocation)?;
-        let bound = self.table.get(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
+        let bound = self.table.get_mut(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
         let peer = bound.ok_or(DropReason::NoChannel)?;
         let start = stun::CHANNEL_HEADER_LEN;
         let payload = Span { start, end: start + data.payload.len() };
@@ -54,7 +54,7 @@ impl Turn {
 
     /// A Send indication (RFC 8656 section 11.4). What is wrong with it is answered by silence.
     pub(crate) fn send_indication(
-        &self,
+        &mut self,
         now: Now,
         client: &Client,
         message: &Message<'_>,
@@ -71,7 +71,7 @@ impl Turn {
             return Err(DropReason::Malformed);
         };
         let peer = PeerAddr::new(peer);
-        if !self.table.get(slot).is_some_and(|it| it.peers.permits(peer.ip(), now.monotonic)) {
+        if !self.table.get_mut(slot).is_some_and(|it| it.peers.permits(peer, now.monotonic)) {
             return Err(DropReason::NoPermission);
         }
         let start = payload.as_ptr() as usize - message.bytes().as_ptr() as usize;
@@ -90,13 +90,12 @@ impl Turn {
         let Some(allocation) = self.table.get_mut(slot) else {
             return self.drop_packet(DropReason::NoAllocation);
         };
-        let Some(relayed) = allocation.relayed.get(family).as_ref().filter(|relayed| relayed.open) else {
-            return self.drop_packet(DropReason::NoAllocation);
-        };
-        let shortcut = holder.filter(|_| payload.len() <= LONGEST_DATAGRAM).map(|holder| Shortcut {
-            holder,
-            to: RelayPort::new(peer.get().port()),
-            from: relayed.port.number(),
+        // That there is a relayed address of that family goes without a look: no peer is permitted before
+        // its socket is open, and none stays when it is closed.
+        let relayed = || allocation.relayed.get(family).as_ref();
+        let shortcut = holder.filter(|_| payload.len() <= LONGEST_DATAGRAM).and_then(|holder| {
+            let to = RelayPort::new(peer.get().port());
+            Some(Shortcut { holder, to, from: relayed()?.port.number() })
         });
         if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
@@ -142,7 +141,7 @@ impl Turn {
         let relayed = self.table.get(slot).and_then(|it| it.relayed.get(family).as_ref());
         // On the way it may have ended, and another one have its place.
         let lives = relayed.is_some_and(|relayed| relayed.open && relayed.port.number() == to);
-        match self.ledger.relay_address(family) {
+        match self.own.get(family) {
             Some(own) if lives => {
                 let from = PeerAddr::new(SocketAddr::new(own.advertised, from.get()));
                 self.relay_to_client(now, slot, family, from, buffer, payload)
@@ -200,9 +199,9 @@ impl Turn {
             return;
         }
         let peer = self.as_seen_outside(peer);
-        let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get(slot));
+        let allocation = self.table.owner_of(relay).and_then(|(slot, _)| self.table.get_mut(slot));
         let Some(allocation) = allocation else { return };
-        if !allocation.peers.permits(peer.ip(), now.monotonic) {
+        if !allocation.peers.permits(peer, now.monotonic) {
             self.stats.count_drop(DropReason::NoPermission);
             return;
         }
@@ -225,7 +224,7 @@ impl Turn {
     /// that address by name.
     fn destination(&self, peer: PeerAddr) -> Option<(PeerAddr, Option<Holder>)> {
         let family = AddressFamily::of(peer.ip());
-        let own = self.ledger.relay_address(family).filter(|own| own.advertised == peer.ip());
+        let own = self.own.get(family).filter(|own| own.advertised == peer.ip());
         let Some(own) = own else { return Some((peer, None)) };
         let port = peer.get().port();
         if let Some(holder) = self.ledger.holder(family, RelayPort::new(port)) {
@@ -239,7 +238,7 @@ impl Turn {
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {
         let family = AddressFamily::of(peer.ip());
         let port = peer.get().port();
-        match self.ledger.relay_address(family) {
+        match self.own.get(family) {
             Some(own)
                 if own.bind == peer.ip()
                     && own.advertised != peer.ip()
@@ -264,7 +263,10 @@ fn channel_data_around(
     let length = u16::try_from(payload.len()).ok()?;
     let header = buffer.get_mut(start..)?.first_chunk_mut()?;
     stun::write_channel_header(header, channel, length);
-    let end = if stream { payload.start + payload.len().next_multiple_of(4) } else { payload.end };
-    buffer.get_mut(payload.end..end)?.fill(0);
+    let mut end = payload.end;
+    if stream {
+        end = payload.start + payload.len().next_multiple_of(4);
+        buffer.get_mut(payload.end..end)?.fill(0);
+    }
     Some(Span { start, end })
 }

@@ -16,13 +16,27 @@ pub(crate) const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a channel stays bound (RFC 8656 section 12).
 pub(crate) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 
+/// Packets ask for the same peer again and again, so all that they ask stands in front, in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Peers {
+    last: Option<Known>,
     permissions: Expiring<IpAddr, ()>,
     channels: Expiring<ChannelNumber, PeerAddr>,
     /// The channels once more, by their peers.
     bound: Expiring<PeerAddr, ChannelNumber>,
 }
+
+/// All that packets ask of one peer, until something changes.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    peer: PeerAddr,
+    permitted_until: Monotonic,
+    /// The channel that it is bound to, and until when.
+    channel: Option<(ChannelNumber, Monotonic)>,
+}
+
+const _: () = assert!(size_of::<Option<Known>>() <= 64);
 
 /// How a packet from a peer goes on to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +54,12 @@ pub(crate) enum BindConflict {
 
 impl Peers {
     pub(crate) fn new() -> Self {
-        Self { permissions: Expiring::new(), channels: Expiring::new(), bound: Expiring::new() }
+        Self { last: None, permissions: Expiring::new(), channels: Expiring::new(), bound: Expiring::new() }
     }
 
     /// Whether packets may pass to and from `peer` now.
-    pub(crate) fn permits(&self, peer: IpAddr, now: Monotonic) -> bool {
-        self.permissions.get(&peer).is_some_and(|((), expires)| expires > now)
+    pub(crate) fn permits(&mut self, peer: PeerAddr, now: Monotonic) -> bool {
+        self.known(peer, now).is_some()
     }
 
     /// Whether there is an entry for `peer`, so that a new permission costs none.
@@ -54,23 +68,44 @@ impl Peers {
     }
 
     /// The peer that `number` is bound to now.
-    pub(crate) fn peer_of(&self, number: ChannelNumber, now: Monotonic) -> Option<PeerAddr> {
-        self.channels.get(&number).filter(|(_, expires)| *expires > now).map(|(peer, _)| *peer)
+    pub(crate) fn peer_of(&mut self, number: ChannelNumber, now: Monotonic) -> Option<PeerAddr> {
+        if let Some(last) = self.last
+            && let Some((channel, until)) = last.channel
+            && channel == number
+        {
+            return (until > now).then_some(last.peer);
+        }
+        let (peer, until) = self.channels.get(&number)?;
+        let peer = Some(*peer).filter(|_| until > now)?;
+        // Who is known already stays so until this one sends something: of two that a client sends to in
+        // turn, each costs one look.
+        if self.last.is_none() {
+            self.known(peer, now);
+        }
+        Some(peer)
     }
 
     /// How a packet from `peer` goes on now; not at all without a permission.
-    pub(crate) fn way_from(&self, peer: PeerAddr, now: Monotonic) -> Option<Way> {
-        if !self.permits(peer.ip(), now) {
-            return None;
+    pub(crate) fn way_from(&mut self, peer: PeerAddr, now: Monotonic) -> Option<Way> {
+        Some(match self.known(peer, now)?.channel {
+            Some((number, until)) if until > now => Way::Channel(number),
+            _ => Way::Indication,
+        })
+    }
+
+    /// What packets ask of `peer`, if it is permitted now. Strangers leave no trace.
+    fn known(&mut self, peer: PeerAddr, now: Monotonic) -> Option<&Known> {
+        if self.last.as_ref().is_none_or(|last| last.peer != peer) {
+            let ((), permitted_until) = self.permissions.get(&peer.ip()).filter(|(_, until)| *until > now)?;
+            let channel = self.bound.get(&peer).map(|(number, until)| (*number, until));
+            self.last = Some(Known { peer, permitted_until, channel });
         }
-        match self.bound.get(&peer) {
-            Some((number, expires)) if expires > now => Some(Way::Channel(*number)),
-            _ => Some(Way::Indication),
-        }
+        self.last.as_ref().filter(|last| last.permitted_until > now)
     }
 
     /// Installs or refreshes the permission for `peer`.
     pub(crate) fn permit(&mut self, peer: IpAddr, now: Monotonic, hasher: &RandomState) {
+        self.last = None;
         self.permissions.set(peer, (), now.after(PERMISSION_LIFETIME), hasher);
     }
 
@@ -102,6 +137,7 @@ impl Peers {
         hasher: &RandomState,
     ) {
         let expires = now.after(CHANNEL_LIFETIME);
+        // And forgets what was known.
         self.permit(peer.ip(), now, hasher);
         self.channels.set(number, peer, expires, hasher);
         self.bound.set(peer, number, expires, hasher);
@@ -134,6 +170,7 @@ impl Peers {
 
     fn removed_by(&mut self, remove: impl FnOnce(&mut Self)) -> PeerCount {
         let before = self.count();
+        self.last = None;
         remove(self);
         let after = self.count();
         PeerCount {
@@ -145,5 +182,58 @@ impl Peers {
     /// How many there are, expired ones included until [`Self::expire`].
     fn count(&self) -> PeerCount {
         PeerCount { permissions: self.permissions.len() as u32, channels: self.channels.len() as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn peer(n: u8) -> PeerAddr {
+        // Three ports on each of two hosts of both families.
+        let host = if n.is_multiple_of(2) { "192.0.2.1" } else { "2001:db8::1" };
+        PeerAddr::new((host.parse::<IpAddr>().unwrap(), 7000 + u16::from(n / 2)).into())
+    }
+
+    fn channel(n: u8) -> ChannelNumber {
+        ChannelNumber::new(0x4000 + u16::from(n)).unwrap()
+    }
+
+    proptest! {
+        /// Against one that is asked everything for the first time.
+        #[test]
+        fn what_is_known_of_the_last_peer_is_what_would_be_found(
+            steps in proptest::collection::vec((0..8u8, 0..6u8, 0..6u8, 0..900u64), 0..200)
+        ) {
+            let hasher = RandomState::with_seeds(1, 2, 3, 4);
+            let [mut peers, mut forgetful] = [Peers::new(), Peers::new()];
+            let mut now = Monotonic::from_nanos(1);
+            for (step, n, number, seconds) in steps {
+                for peers in [&mut peers, &mut forgetful] {
+                    match step {
+                        0 => peers.permit(peer(n).ip(), now, &hasher),
+                        1 if peers.check_bind(channel(number), peer(n)).is_ok() => {
+                            peers.bind(channel(number), peer(n), now, &hasher);
+                        }
+                        2 => drop(peers.expire(now)),
+                        3 => drop(peers.forget_family(AddressFamily::of(peer(n).ip()))),
+                        _ => {}
+                    }
+                }
+                if step == 4 {
+                    now = now.after(Duration::from_secs(seconds));
+                }
+                // Only some are asked for, so that one stays the last for a while.
+                forgetful.last = None;
+                let way = forgetful.way_from(peer(n), now);
+                prop_assert_eq!(peers.way_from(peer(n), now), way);
+                prop_assert_eq!(peers.permits(peer(n), now), way.is_some());
+                forgetful.last = None;
+                let bound = forgetful.peer_of(channel(number), now);
+                prop_assert_eq!(peers.peer_of(channel(number), now), bound);
+            }
+        }
     }
 }

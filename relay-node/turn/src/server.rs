@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::packet_path::Outward;
 use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
+use crate::relay_address::RelayAddresses;
 use crate::settings::Settings;
 use crate::stats::{DropReason, Stats};
 use crate::table::{Slot, Table};
@@ -54,6 +55,8 @@ pub struct Turn {
     pub(crate) hasher: RandomState,
     pub(crate) draining: bool,
     pub(crate) worker: WorkerId,
+    /// The ledger's, which packets ask for: that is shared with workers who write to it.
+    pub(crate) own: RelayAddresses,
     /// Whether the policy allows the relay's own address by name: any port of it may be a peer then.
     pub(crate) open_to_peers: PerFamily<bool>,
 }
@@ -78,6 +81,7 @@ impl Turn {
         Self {
             budget,
             open_to_peers: open_to_peers(&settings, &ledger),
+            own: RelayAddresses::from_fn(|family| ledger.relay_address(family)),
             worker,
             settings,
             ledger,
@@ -132,6 +136,7 @@ impl Turn {
     }
 
     /// What the driver is to do next.
+    #[inline]
     pub fn poll_output(&mut self) -> Option<Output<'_>> {
         self.outbox.poll()
     }
