@@ -36,7 +36,8 @@ fn send_bindings() {
 
 #[test]
 fn send_allocates() {
-    flood(&[request::bare_allocate()], EXCESS);
+    let unanswered = flood(&[request::bare_allocate()], EXCESS);
+    assert!(unanswered > 0.0, "challenges stay within the budget");
 }
 
 #[test]
@@ -49,8 +50,9 @@ fn send_all_of_them() {
     flood(&[request::binding(), request::bare_allocate(), forged_nonce()], 2 * EXCESS);
 }
 
-/// One request after the other, each from the next source. They may draw `excess` bytes more than they bring.
-fn flood(requests: &[Vec<u8>], excess: u64) {
+/// One request after the other, each from the next source; how many got no answer. They may draw `excess` bytes
+/// more than they bring.
+fn flood(requests: &[Vec<u8>], excess: u64) -> f64 {
     let network = Network::new();
     network.route(RANGE, &network.bob);
     let relay = Relay::as_shipped(&network, &[]);
@@ -71,12 +73,11 @@ fn flood(requests: &[Vec<u8>], excess: u64) {
     println!("{brought} bytes in, {:.3} out for each", drawn as f64 / brought as f64);
     assert!(brought >= u64::from(RATE) * DURATION.as_secs() / 2 * 48, "the flood has reached the relay");
     assert!(drawn <= brought + excess, "{drawn} bytes drawn by {brought}");
-    println!(
-        "{} requests without an answer",
-        relay.metric("turn_dropped_packets_total", &["reason=\"answer_budget\""])
-    );
+    let unanswered = relay.metric("turn_dropped_packets_total", &["reason=\"answer_budget\""]);
+    println!("{unanswered} requests without an answer");
     impact.is_none(BOUND);
     steady.holds(BOUND);
+    unanswered
 }
 
 /// An Allocate request with a nonce that the relay never gave, signed for a user that it does not know.
