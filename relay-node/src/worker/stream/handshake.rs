@@ -24,9 +24,9 @@ const WAITING: usize = 256;
 const AHEAD: usize = 2;
 /// Workers for each thread.
 const WORKERS_PER_THREAD: usize = 4;
-/// About a tenth of a core that a worker needs all of (setpriority(2)): packets come first, and
-/// handshakes do not end.
-const NICE: i32 = 10;
+/// About a quarter of a core that a worker needs all of (setpriority(2)): packets come first, and a
+/// newcomer's handshake ends within a second all the same.
+const NICE: i32 = 5;
 
 /// A connection's TLS, with something new to take in.
 pub(in crate::worker) struct Step {
