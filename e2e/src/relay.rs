@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::hint;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,7 +11,7 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tempfile::TempDir;
-use testbed::{Process, eventually_true};
+use testbed::{Process, eventually_true, http};
 
 use crate::certificate::Certificate;
 use crate::credential::Credential;
@@ -81,7 +80,7 @@ impl<'n> Relay<'n> {
         let mut relay = Self { network, process, certificate, _folder: folder };
         eventually_true(START, "the relay to be ready", || {
             assert!(relay.process.runs(), "the relay has ended:\n{}", relay.process.output());
-            relay.admin("/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+            relay.admin("/ready").is_some_and(|(status, _)| status == 200)
         });
         relay
     }
@@ -134,7 +133,7 @@ impl<'n> Relay<'n> {
 
     /// The text of `/metrics`.
     pub fn metrics(&self) -> String {
-        self.admin("/metrics").expect("the admin server answers")
+        self.admin("/metrics").expect("the admin server answers").1
     }
 
     /// The sum of a metric over all its series that have these labels, each written `name="value"`.
@@ -174,18 +173,10 @@ impl<'n> Relay<'n> {
         (device.recv_bytes, device.sent_bytes)
     }
 
-    fn admin(&self, path: &str) -> Option<String> {
+    /// The status and the body of the admin server's answer.
+    fn admin(&self, path: &str) -> Option<(u16, String)> {
         let address = ADMIN.parse().expect("an address");
-        let connection = self
-            .network
-            .relay
-            .namespace
-            .enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(5)));
-        let mut connection = connection.ok()?;
-        write!(connection, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).ok()?;
-        Some(answer)
+        self.network.relay.namespace.enter(|| http::get(address, path)).ok()
     }
 }
 

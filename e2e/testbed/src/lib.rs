@@ -1,8 +1,9 @@
-//! What a test or a measurement stands on: network namespaces, programs inside them, and waiting.
+//! What a test or a measurement stands on: network namespaces, programs inside them, asking and waiting.
 //!
 //! Nothing of it outlives the process that made it, however that ends: a [`Namespace`] has no name
 //! that would keep it, and the kernel kills the programs of [`process::command`].
 
+pub mod http;
 pub mod namespace;
 pub mod process;
 pub mod waiting;

@@ -1,14 +1,13 @@
 //! The built program as a process.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-use testbed::{Process, eventually, eventually_true, process};
+use testbed::{Process, eventually, eventually_true, http, process};
 
 use super::PATIENCE;
 
@@ -145,13 +144,7 @@ impl Daemon {
 
 /// One answer of an HTTP server: the status and the body.
 pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    http::get(server, path).unwrap()
 }
 
 /// One worker, so that what is counted is counted in one place; alice may relay to loopback, and ask
