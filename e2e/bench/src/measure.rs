@@ -100,7 +100,7 @@ pub struct Latency {
 
 /// The share of lost packets that still counts as none.
 pub const TOLERATED_LOSS: f64 = 0.001;
-/// The rate at which the cost of a packet is measured: less than any of the servers can do.
+/// The rate at which the cost of a packet is measured. Who loses packets at it is marked.
 pub const MODERATE_RATE: f64 = 50_000.0;
 /// No server is so slow.
 const LEAST_RATE: f64 = 1_000.0;
