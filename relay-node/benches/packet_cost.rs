@@ -21,7 +21,6 @@
 mod support;
 
 use std::cell::RefCell;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -30,8 +29,10 @@ use edgerelay::net::affinity;
 use edgerelay::net::receive::ReceiveBatch;
 use edgerelay::net::send::{Datagram, SendBatch};
 use edgerelay::net::udp;
+use procfs::process::Process;
 use rustix::event::{PollFd, PollFlags, poll};
-use support::{Client, NodePlan, Wire, channel_data};
+use support::{Client, NodePlan, Wire};
+use turn_client::{Path, channel_data};
 
 const ALLOCATIONS: [usize; 3] = [1, 1_000, 10_000];
 const SIZES: [usize; 2] = [160, 1200];
@@ -39,8 +40,6 @@ const SIZES: [usize; 2] = [160, 1200];
 const WINDOW: usize = 64;
 /// Packets for one figure.
 const PACKETS: usize = 400_000;
-/// Microseconds of a tick (USER_HZ, which is 100 wherever this runs).
-const TICK: f64 = 10_000.0;
 const CHANNEL: u16 = 0x4000;
 
 /// One socket that speaks for all clients, each with an address of its own.
@@ -110,25 +109,18 @@ impl Wire for OneOf {
         packet
     }
 
-    fn is_stream(&self) -> bool {
-        false
+    fn path(&self) -> Path {
+        Path::Datagrams
     }
 }
 
 /// The worker thread's time on a core, in microseconds: all of it, and in user space.
 fn worker_time() -> [f64; 2] {
-    for task in fs::read_dir("/proc/self/task").unwrap() {
-        let task = task.unwrap().path();
-        if fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "worker-0") {
-            let schedule = fs::read_to_string(task.join("schedstat")).unwrap();
-            let nanos: f64 = schedule.split(' ').next().unwrap().parse().unwrap();
-            // utime is the 14th field of stat; the name, which is no number, is the second.
-            let stat = fs::read_to_string(task.join("stat")).unwrap();
-            let ticks: f64 = stat.rsplit(") ").next().unwrap().split(' ').nth(11).unwrap().parse().unwrap();
-            return [nanos / 1000.0, ticks * TICK];
-        }
-    }
-    panic!("there is no worker");
+    let threads = Process::myself().unwrap().tasks().unwrap().flatten();
+    let mut threads = threads.map(|thread| (thread.stat().unwrap(), thread.schedstat().unwrap()));
+    let (stat, schedule) = threads.find(|(stat, _)| stat.comm == "worker-0").unwrap();
+    let nanos = schedule.sum_exec_runtime as f64;
+    [nanos / 1000.0, stat.utime as f64 * 1_000_000.0 / procfs::ticks_per_second() as f64]
 }
 
 /// The worker's time for each packet of `traffic`: all of it, and in user space.
@@ -166,7 +158,7 @@ fn measure(allocations: usize) {
     let mut inbox = ReceiveBatch::new(WINDOW);
     for size in SIZES {
         let payload = vec![7; size];
-        let packet = channel_data(CHANNEL, &payload, false);
+        let packet = channel_data(CHANNEL, &payload, Path::Datagrams);
         let to_peer = cost(|| {
             let mut next = (0..allocations).cycle();
             for _ in 0..PACKETS / WINDOW {

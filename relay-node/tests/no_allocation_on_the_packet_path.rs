@@ -13,11 +13,10 @@ use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use edgerelay::tls::Certificates;
-use stun::attribute::{Data, XorPeerAddress};
-use stun::{Class, Method, TransactionId};
-use support::{Client, NodePlan, Packet, Wire, channel_data, identity, peer, receive, write};
+use stun::TransactionId;
+use support::{Client, Identity, NodePlan, Packet, Wire, peer, receive};
 use turn::Transport;
+use turn_client::{Path, channel_data, send_indication};
 
 /// Counts what every thread but the test's own allocates: the workers.
 struct Counting;
@@ -96,10 +95,10 @@ trait Talker {
 impl<W: Wire> Talker for Client<W> {
     fn burst(&mut self, peer: SocketAddr, payload: &[u8]) {
         let packets = (0..BURST).map(|number| match number % 2 {
-            0 => channel_data(CHANNEL, payload, self.wire.is_stream()),
-            _ => send_indication(peer, payload),
+            0 => channel_data(CHANNEL, payload, self.wire.path()),
+            _ => send_indication(TransactionId::new([7; 12]), peer, payload, false).unwrap(),
         });
-        if self.wire.is_stream() {
+        if self.wire.path() == Path::Stream {
             let together: Vec<u8> = packets.flatten().collect();
             self.wire.send(&together);
         } else {
@@ -110,12 +109,6 @@ impl<W: Wire> Talker for Client<W> {
     fn receive(&mut self) -> Packet {
         Client::receive(self)
     }
-}
-
-fn send_indication(peer: SocketAddr, payload: &[u8]) -> Vec<u8> {
-    write(Class::Indication, Method::SEND, TransactionId::new([7; 12]), |writer| {
-        writer.attribute(&XorPeerAddress(peer))?.attribute(&Data(payload)).map(drop)
-    })
 }
 
 fn talk<W: Wire + 'static>(mut client: Client<W>) -> Talk {
@@ -180,9 +173,9 @@ fn assert_settles(mut round: impl FnMut(&[u8]), size: usize, is_settled: impl Fn
 #[test]
 fn packets_of_live_allocations_allocate_nothing() {
     IS_THE_TEST.set(true);
-    let (certificate, key) = identity();
+    let identity = Identity::new();
     let mut plan = NodePlan::udp().listen(Transport::Tcp, ANY_PORT).listen(Transport::Tls, ANY_PORT);
-    plan.listeners[2].tls = Some(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
+    plan.listeners[2].tls = Some(identity.certificates());
     let node = plan.start();
     let (udp, tcp, tls) = (node.address(), node.address_of(1), node.address_of(2));
     let plain = |_| [talk(Client::udp(udp)), talk(Client::tcp(tcp))];
@@ -193,7 +186,7 @@ fn packets_of_live_allocations_allocate_nothing() {
     }
 
     // rustls makes a buffer for each record that it writes, one for each packet, and a few for what it reads.
-    talks.extend((0..CLIENTS).map(|_| talk(Client::tls(tls, &certificate, &[]).unwrap())));
+    talks.extend((0..CLIENTS).map(|_| talk(Client::tls(tls, &identity, &[]).unwrap())));
     let most = (CLIENTS * ROUNDS * (BURST + 16)) as u64;
     for size in SIZES {
         let is_settled = |allocations, left| allocations <= most && left == 0;

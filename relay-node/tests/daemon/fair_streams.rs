@@ -7,10 +7,9 @@ use std::io::Write;
 use std::net::UdpSocket;
 
 use rustix::process::Signal;
+use turn_client::{Path, channel_data};
 
-use crate::support::{
-    ALICE, Client, Daemon, TlsClient, Wire, channel_data, datagram_socket, identity, receive,
-};
+use crate::support::{ALICE, Client, Daemon, Identity, TlsClient, Wire, datagram_socket, receive};
 
 const CHANNEL: u16 = 0x4000;
 /// What a connection may send before another one has its turn, in bytes on the wire.
@@ -26,30 +25,27 @@ const OTHER: &[u8] = b"other";
 struct Scene {
     daemon: Daemon,
     peer: UdpSocket,
-    certificate: String,
+    identity: Identity,
 }
 
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (certificate, key) = identity();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        std::fs::write(path("crt"), &certificate).unwrap();
-        std::fs::write(path("key"), key).unwrap();
+        let identity = Identity::new();
+        identity.write(folder.path());
         let listeners = format!(
             "listeners = [
                 {{ transport = 'udp', address = '127.0.0.1:0' }},
                 {{ transport = 'tcp', address = '127.0.0.1:0' }},
-                {{ transport = 'tls', address = '127.0.0.1:0', certificate = '{}', key = '{}' }},
+                {},
             ]",
-            path("crt"),
-            path("key")
+            Identity::listener("tls", folder.path())
         );
         let daemon = Daemon::serve_with(folder, &format!("{ALICE}\n{listeners}"));
         let peer = datagram_socket("127.0.0.2:0");
         // All that the relay sends at once.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&peer, 64 << 20);
-        Self { daemon, peer, certificate }
+        Self { daemon, peer, identity }
     }
 
     /// Binds the channel to the peer.
@@ -66,6 +62,7 @@ impl Scene {
         while receive(&self.peer).0 != OTHER {
             count += 1;
         }
+        assert_ne!(receive(&self.peer).0, OTHER, "the flood goes on behind it");
         count
     }
 }
@@ -77,7 +74,7 @@ fn a_datagram_does_not_wait_for_all_connections() {
     let mut floods: Vec<_> = (0..MANY).map(|_| scene.ready(Client::tcp(relay))).collect();
     let mut other = scene.ready(Client::udp(scene.daemon.address("udp")));
     scene.daemon.halt();
-    let packet = channel_data(CHANNEL, FLOODING, true);
+    let packet = channel_data(CHANNEL, FLOODING, Path::Stream);
     for flood in &mut floods {
         flood.wire.stream.write_all(&packet.repeat(FLOOD / packet.len())).unwrap();
     }
@@ -92,7 +89,7 @@ fn a_connection_waits_for_one_turn_of_another() {
     let relay = scene.daemon.address("tcp");
     let (mut flood, mut other) = (scene.ready(Client::tcp(relay)), scene.ready(Client::tcp(relay)));
     scene.daemon.halt();
-    let packet = channel_data(CHANNEL, FLOODING, true);
+    let packet = channel_data(CHANNEL, FLOODING, Path::Stream);
     flood.wire.stream.write_all(&packet.repeat(FLOOD / packet.len())).unwrap();
     other.send_channel(CHANNEL, OTHER);
     assert!(scene.before_the_other() <= TURN / packet.len());
@@ -101,11 +98,11 @@ fn a_connection_waits_for_one_turn_of_another() {
 #[test]
 fn tls_records_of_one_byte_count_as_what_they_are_on_the_wire() {
     let scene = Scene::new();
-    let (tls, certificate) = (scene.daemon.address("tls"), &scene.certificate);
-    let mut flood = scene.ready(TlsClient::tls(tls, certificate, &[]).unwrap());
+    let tls = TlsClient::tls(scene.daemon.address("tls"), &scene.identity, &[]).unwrap();
+    let mut flood = scene.ready(tls);
     let mut other = scene.ready(Client::tcp(scene.daemon.address("tcp")));
     scene.daemon.halt();
-    let packet = channel_data(CHANNEL, &[1; 4], true);
+    let packet = channel_data(CHANNEL, &[1; 4], Path::Stream);
     let (session, socket) = (&mut flood.wire.stream.conn, &mut flood.wire.stream.sock);
     let mut on_the_wire = 0;
     while on_the_wire < FLOOD {

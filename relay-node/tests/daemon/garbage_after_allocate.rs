@@ -3,15 +3,12 @@
 use std::io::Write;
 
 use crate::support::{Client, NodePlan, StreamWire, connect, is_closed, wait_until};
-use stun::Method;
-use stun::attribute::RequestedTransport;
 
 #[test]
 fn an_allocate_and_garbage_in_one_read_leave_no_allocation() {
     let node = NodePlan::tcp().start();
     let mut teller = Client::over(StreamWire::new(connect(node.address())));
-    let mut bytes =
-        teller.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    let mut bytes = teller.signed_allocate();
     // No packet begins so.
     bytes.extend([0xFF; 64]);
 
@@ -22,5 +19,5 @@ fn an_allocate_and_garbage_in_one_read_leave_no_allocation() {
     let created = || node.workers.counters().iter().map(|it| it.turn().allocations_created).sum::<u64>();
     assert_eq!(created(), 1, "the Allocate was taken");
     wait_until("the allocation is gone", || node.workers.allocations() == 0);
-    assert_eq!(teller.binding().code(), 0);
+    teller.binding();
 }

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 
-use crate::support::{ALICE, Client, Daemon, Packet, UDP, identity, peer, receive, wait_until};
+use crate::support::{ALICE, Client, Daemon, Identity, Packet, TlsClient, UDP, peer, receive, wait_until};
 use rustix::process::Signal;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 
 fn call(relay: SocketAddr, peer: SocketAddr) -> Client<UdpSocket> {
     let mut alice = Client::udp(relay);
@@ -40,7 +38,7 @@ fn users_come_and_go_while_calls_go_on() {
     fs::write(&users, "carol:wonderland\n").unwrap();
     relay.signal(Signal::HUP);
     wait_until("the change is in force", || reloads(&relay, "applied") == 1);
-    wait_until("alice is unknown", || Client::udp(relay.address("udp")).try_allocate().code() == 401);
+    wait_until("alice is unknown", || Client::udp(relay.address("udp")).try_allocate() == Err(401));
     assert_served(&mut alice, &peer);
 
     // No user at all and a line that is none: the last good file stays in force.
@@ -56,7 +54,7 @@ fn users_come_and_go_while_calls_go_on() {
     relay.signal(Signal::HUP);
     wait_until("the fix is in force", || reloads(&relay, "applied") == 2);
     assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 1);
-    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
+    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().is_ok());
     assert_served(&mut alice, &peer);
 }
 
@@ -68,9 +66,9 @@ fn files_are_looked_at_without_a_signal() {
     let settings =
         format!("reload_interval = '1s'\n{UDP}\ncredentials.users_file = '{}'", users.to_str().unwrap());
     let relay = Daemon::serve_with(directory, &settings);
-    assert_eq!(Client::udp(relay.address("udp")).try_allocate().code(), 401);
+    assert_eq!(Client::udp(relay.address("udp")).try_allocate(), Err(401));
     fs::write(&users, "alice:wonderland\n").unwrap();
-    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().code() == 0);
+    wait_until("alice is known", || Client::udp(relay.address("udp")).try_allocate().is_ok());
 }
 
 #[test]
@@ -88,63 +86,35 @@ fn what_needs_a_restart_is_told() {
     assert!((50_000..=59_999).contains(&relayed.port()), "{relayed}");
     assert_eq!(relayed.ip(), Ipv4Addr::LOCALHOST);
     wait_until("a second allocation is refused", || {
-        Client::udp(relay.address("udp")).try_allocate().code() == 486
+        Client::udp(relay.address("udp")).try_allocate() == Err(486)
     });
 }
 
-#[test]
-fn new_connections_get_the_new_certificate() {
-    let directory = tempfile::tempdir().unwrap();
-    let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
-    let write = |(pem, secret): &(String, String)| {
-        fs::write(&certificate, pem).unwrap();
-        fs::write(&key, secret).unwrap();
-    };
-    let (old, new) = (identity(), identity());
-    write(&old);
-    let settings = format!(
-        "reload_interval = '1h'\n{ALICE}\nlisteners = [{{ transport = 'tls', address = '127.0.0.1:0', \
-         certificate = '{}', key = '{}' }}]",
-        certificate.to_str().unwrap(),
-        key.to_str().unwrap()
-    );
-    let relay = Daemon::serve_with(directory, &settings);
-    let address = relay.address("tls");
-    assert!(trusts(address, &old.0) && !trusts(address, &new.0));
-    write(&new);
-    relay.signal(Signal::HUP);
-    wait_until("the new one is shown", || trusts(address, &new.0));
-    assert!(!trusts(address, &old.0));
-}
-
-/// A relay with a TLS listener, the files of its certificate, and what they hold.
+/// A relay with a UDP and a TLS listener.
 struct Tls {
     relay: Daemon,
-    certificate: String,
+    /// At its start.
+    identity: Identity,
 }
 
 impl Tls {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) = identity();
-        fs::write(directory.path().join("tls.crt"), &certificate).unwrap();
-        fs::write(directory.path().join("tls.key"), &key).unwrap();
-        let (crt, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+        let identity = Identity::new();
+        identity.write(directory.path());
+        let tls = Identity::listener("tls", directory.path());
         let settings = format!(
-            "reload_interval = '1h'\n{ALICE}\nlisteners = [{{ transport = 'udp', address = '127.0.0.1:0' }}, \
-             {{ transport = 'tls', address = '127.0.0.1:0', certificate = '{}', key = '{}' }}]",
-            crt.display(),
-            key.display()
+            "reload_interval = '1h'\n{ALICE}\n\
+             listeners = [{{ transport = 'udp', address = '127.0.0.1:0' }}, {tls}]"
         );
-        Self { relay: Daemon::serve_with(directory, &settings), certificate }
+        Self { relay: Daemon::serve_with(directory, &settings), identity }
     }
 
     /// Puts a new certificate where the old one is.
-    fn renew(&self) -> String {
-        let (certificate, key) = identity();
-        fs::write(self.relay.file("tls.crt"), &certificate).unwrap();
-        fs::write(self.relay.file("tls.key"), &key).unwrap();
-        certificate
+    fn renew(&self) -> Identity {
+        let identity = Identity::new();
+        identity.write(self.relay.directory());
+        identity
     }
 
     /// Replaces a part of the configuration.
@@ -155,13 +125,24 @@ impl Tls {
         fs::write(&path, text.replace(from, to)).unwrap();
     }
 
-    fn shows(&self, certificate: &str) -> bool {
-        trusts(self.relay.address("tls"), certificate)
+    /// Whether a client that trusts just this one gets through.
+    fn shows(&self, identity: &Identity) -> bool {
+        TlsClient::tls(self.relay.address("tls"), identity, &[]).is_ok()
     }
 
     fn knows_alice(&self) -> bool {
-        Client::udp(self.relay.address("udp")).try_allocate().code() == 0
+        Client::udp(self.relay.address("udp")).try_allocate().is_ok()
     }
+}
+
+#[test]
+fn new_connections_get_the_new_certificate() {
+    let tls = Tls::start();
+    assert!(tls.shows(&tls.identity) && !tls.shows(&Identity::new()));
+    let new = tls.renew();
+    tls.relay.signal(Signal::HUP);
+    wait_until("the new one is shown", || tls.shows(&new));
+    assert!(!tls.shows(&tls.identity));
 }
 
 #[test]
@@ -171,7 +152,7 @@ fn a_certificate_that_cannot_be_read_keeps_the_old_settings_too() {
     fs::write(tls.relay.file("tls.crt"), "nothing").unwrap();
     tls.relay.signal(Signal::HUP);
     wait_until("the fault is counted", || reloads(&tls.relay, "failed") == 1);
-    assert!(tls.shows(&tls.certificate) && tls.knows_alice());
+    assert!(tls.shows(&tls.identity) && tls.knows_alice());
 }
 
 #[test]
@@ -181,7 +162,7 @@ fn settings_that_cannot_be_used_keep_the_old_certificate_too() {
     let new = tls.renew();
     tls.relay.signal(Signal::HUP);
     wait_until("the fault is counted", || reloads(&tls.relay, "failed") == 1);
-    assert!(tls.shows(&tls.certificate) && tls.knows_alice());
+    assert!(tls.shows(&tls.identity) && tls.knows_alice());
     tls.edit("realm = \"\"", "realm = \"example.org\"");
     tls.relay.signal(Signal::HUP);
     wait_until("the new one is shown", || tls.shows(&new));
@@ -199,27 +180,5 @@ fn a_listener_that_waits_for_a_restart_keeps_its_certificate_and_no_other_change
     assert_eq!(tls.relay.line("these changes need a restart")["settings"], "listeners");
     wait_until("the other change is in force", || reloads(&tls.relay, "applied") == 1);
     assert_eq!(reloads(&tls.relay, "failed"), 0);
-    assert!(tls.shows(&tls.certificate));
-}
-
-/// Whether a TLS client that trusts just this certificate gets through.
-fn trusts(relay: SocketAddr, certificate: &str) -> bool {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = std::net::TcpStream::connect(relay).unwrap();
-    socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
-    while client.is_handshaking() {
-        if client.complete_io(&mut socket).is_err() {
-            return false;
-        }
-    }
-    true
+    assert!(tls.shows(&tls.identity));
 }

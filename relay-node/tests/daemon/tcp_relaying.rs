@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 
-use crate::support::{Client, NodePlan, Packet, channel_data, connect, is_closed, peer, receive, wait_until};
+use crate::support::{Client, NodePlan, Packet, binding, connect, is_closed, peer, receive, wait_until};
+use stun::TransactionId;
 use stun::attribute::XorMappedAddress;
-use stun::{Class, Method, TransactionId};
+use turn_client::{Path, channel_data};
 
 #[test]
 fn channel_data_is_padded_on_a_stream() {
@@ -40,7 +41,8 @@ fn frames_may_come_in_any_pieces() {
     let (mut client, peer) = (Client::tcp(node.address()), peer());
     let relayed = client.allocate();
     client.bind(0x4000, peer.local_addr().unwrap());
-    let (one, two) = (channel_data(0x4000, b"one", true), channel_data(0x4000, &[2; 999], true));
+    let (one, two) =
+        (channel_data(0x4000, b"one", Path::Stream), channel_data(0x4000, &[2; 999], Path::Stream));
     let both = [one, two].concat();
     for piece in [1, 3, 7, 500, both.len()] {
         for bytes in both.chunks(piece) {
@@ -81,7 +83,7 @@ fn a_half_closed_connection_still_gets_its_answers() {
     let node = NodePlan::tcp().start();
     let mut stream = connect(node.address());
     let id = TransactionId::new([9; 12]);
-    stream.write_all(&crate::support::write(Class::Request, Method::BINDING, id, |_| Ok(()))).unwrap();
+    stream.write_all(&binding(id)).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -106,7 +108,7 @@ fn what_is_no_frame_closes_the_connection_at_once() {
 fn a_client_that_proved_nothing_cannot_make_the_relay_keep_a_large_frame() {
     let node = NodePlan::tcp().start();
     let mut stream = connect(node.address());
-    let large = channel_data(0x4000, &[1; 60_000], true);
+    let large = channel_data(0x4000, &[1; 60_000], Path::Stream);
     stream.write_all(&large[..30_000]).unwrap();
     assert!(is_closed(&mut stream));
 }

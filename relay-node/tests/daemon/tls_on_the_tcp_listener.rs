@@ -3,23 +3,23 @@
 use std::io::{Read, Write};
 
 use crate::support::{
-    ALICE, Client, Daemon, Node, NodePlan, Packet, StreamWire, TlsClient, channel_data, connect, identity,
-    is_closed, peer, receive, wait_until,
+    ALICE, Client, Daemon, Identity, Node, NodePlan, Packet, StreamWire, TlsClient, connect, is_closed, peer,
+    receive, wait_until,
 };
-use edgerelay::tls::Certificates;
+use turn_client::{Path, channel_data};
 
-fn node(certificate: &str, key: &str) -> Node {
+fn node(identity: &Identity) -> Node {
     let mut plan = NodePlan::tcp();
-    plan.listeners[0].tls = Some(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
+    plan.listeners[0].tls = Some(identity.certificates());
     plan.start()
 }
 
 #[test]
 fn tls_and_tcp_clients_are_served_on_one_port() {
-    let (certificate, key) = identity();
-    let node = node(&certificate, &key);
+    let identity = Identity::new();
+    let node = node(&identity);
     let peer = peer();
-    let mut tls = TlsClient::tls(node.address(), &certificate, &["stun.turn"]).unwrap();
+    let mut tls = TlsClient::tls(node.address(), &identity, &["stun.turn"]).unwrap();
     let mut tcp = Client::tcp(node.address());
     let (tls_relayed, tcp_relayed) = (tls.allocate(), tcp.allocate());
     tls.bind(0x4000, peer.local_addr().unwrap());
@@ -34,18 +34,17 @@ fn tls_and_tcp_clients_are_served_on_one_port() {
 
 #[test]
 fn a_first_packet_may_be_channel_data() {
-    let (certificate, key) = identity();
-    let node = node(&certificate, &key);
+    let identity = Identity::new();
+    let node = node(&identity);
     let mut stream = connect(node.address());
-    stream.write_all(&channel_data(0x4FFF, b"to nobody", true)).unwrap();
-    assert_eq!(Client::over(StreamWire::new(stream)).binding().code(), 0);
+    stream.write_all(&channel_data(0x4FFF, b"to nobody", Path::Stream)).unwrap();
+    Client::over(StreamWire::new(stream)).binding();
 }
 
 #[test]
 fn a_proxys_header_comes_before_tls() {
-    let (certificate, key) = identity();
     let mut plan = NodePlan::tcp();
-    plan.listeners[0].tls = Some(Certificates::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap());
+    plan.listeners[0].tls = Some(Identity::new().certificates());
     plan.listeners[0].proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let node = plan.start();
     let ends: (std::net::SocketAddr, std::net::SocketAddr) =
@@ -73,17 +72,11 @@ fn without_a_certificate_it_is_no_packet() {
 #[test]
 fn the_configuration_gives_a_tcp_listener_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = identity();
-    let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-    std::fs::write(&certificate_file, &certificate).unwrap();
-    std::fs::write(&key_file, &key).unwrap();
-    let listeners = format!(
-        "listeners = [{{ transport = 'tcp', address = '127.0.0.1:0', certificate = '{}', key = '{}' }}]",
-        certificate_file.display(),
-        key_file.display()
-    );
+    let identity = Identity::new();
+    identity.write(folder.path());
+    let listeners = format!("listeners = [{}]", Identity::listener("tcp", folder.path()));
     let daemon = Daemon::serve_with(folder, &format!("{ALICE}\n{listeners}"));
     let relay = daemon.address("tcp");
-    TlsClient::tls(relay, &certificate, &[]).unwrap().allocate();
+    TlsClient::tls(relay, &identity, &[]).unwrap().allocate();
     Client::tcp(relay).allocate();
 }

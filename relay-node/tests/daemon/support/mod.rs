@@ -16,12 +16,14 @@
 
 mod client;
 mod daemon;
+mod identity;
 mod node;
 mod stream;
 
-pub use client::{Answer, Client, Packet, Wire, channel_data, write};
+pub use client::{Client, Packet, Wire, binding};
 pub use daemon::{ALICE, Daemon, UDP, edgerelay, get, run, text};
-pub use node::{Node, NodePlan, identity, settings, stream_limits};
+pub use identity::Identity;
+pub use node::{Node, NodePlan, settings, stream_limits};
 pub use stream::{StreamWire, TlsClient, connect, is_closed, tls_session};
 
 use std::net::{SocketAddr, UdpSocket};

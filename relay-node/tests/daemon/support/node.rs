@@ -71,12 +71,6 @@ pub fn stream_limits() -> StreamLimits {
     }
 }
 
-/// A self-signed certificate for localhost, in PEM: the certificate and its key.
-pub fn identity() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    (made.cert.pem(), made.signing_key.serialize_pem())
-}
-
 impl NodePlan {
     /// One worker and no listener.
     pub fn new() -> Self {

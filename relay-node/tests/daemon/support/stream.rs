@@ -6,9 +6,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use turn_client::Frames;
+use turn_client::{Frames, Path};
 
-use super::{Client, PATIENCE, Wire};
+use super::{Client, Identity, PATIENCE, Wire};
 
 /// A stream cut into frames.
 pub struct StreamWire<S> {
@@ -43,8 +43,8 @@ impl<S: Read + Write> Wire for StreamWire<S> {
         }
     }
 
-    fn is_stream(&self) -> bool {
-        true
+    fn path(&self) -> Path {
+        Path::Stream
     }
 }
 
@@ -64,9 +64,9 @@ impl Client<StreamWire<TcpStream>> {
 }
 
 impl TlsClient {
-    /// A TLS client that trusts `certificate` and offers the protocols `alpn`. The handshake is done.
-    pub fn tls(relay: SocketAddr, certificate: &str, alpn: &[&str]) -> Result<Self, std::io::Error> {
-        let mut tls = tls_session(certificate, alpn);
+    /// A TLS client that trusts `server` alone and offers the protocols `alpn`. The handshake is done.
+    pub fn tls(relay: SocketAddr, server: &Identity, alpn: &[&str]) -> Result<Self, std::io::Error> {
+        let mut tls = tls_session(server, alpn);
         let mut stream = connect(relay);
         while tls.is_handshaking() {
             tls.complete_io(&mut stream)?;
@@ -80,10 +80,10 @@ impl TlsClient {
     }
 }
 
-/// A client's TLS that trusts `certificate` and offers the protocols `alpn`, before the handshake.
-pub fn tls_session(certificate: &str, alpn: &[&str]) -> ClientConnection {
+/// A client's TLS that trusts `server` alone and offers the protocols `alpn`, before the handshake.
+pub fn tls_session(server: &Identity, alpn: &[&str]) -> ClientConnection {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
