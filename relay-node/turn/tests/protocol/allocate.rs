@@ -1,14 +1,16 @@
 //! Allocate (RFC 8656 section 7).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::support::{Relay, Seen, TestClient, at, relay_addresses, settings};
 use stun::attribute::{
-    AdditionalAddressFamily, AddressErrorCode, AddressFamily, DontFragment, EvenPort, Lifetime,
-    RequestedAddressFamily, RequestedTransport, ReservationToken, XorMappedAddress, XorRelayedAddress,
+    AdditionalAddressFamily, AddressErrorCode, AddressFamily, EvenPort, Lifetime, RequestedAddressFamily,
+    RequestedTransport, ReservationToken, XorMappedAddress,
 };
 use stun::{AttributeType, BufferFull, MessageWriter, Method};
 use turn::{CloseReason, Event, Quota, RelayAddresses};
+use turn_client::Allocate;
 
 fn udp(writer: &mut MessageWriter<'_>) -> Result<(), BufferFull> {
     writer.attribute(&RequestedTransport::UDP).map(drop)
@@ -19,8 +21,7 @@ fn answers_with_the_relayed_and_the_mapped_address_and_the_lifetime() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
     let answer = alice.try_allocate(&mut relay);
-    assert_eq!(answer.code(), 0);
-    let relayed = answer.get::<XorRelayedAddress>().unwrap().0;
+    let [relayed] = answer.relayed()[..] else { panic!("{answer:?}") };
     assert_eq!(relayed.ip(), at("203.0.113.1:0").ip());
     assert!((50000..=59999).contains(&relayed.port()));
     assert_eq!(answer.get(), Some(XorMappedAddress(alice.address())));
@@ -34,7 +35,7 @@ fn the_socket_opens_before_the_answer_leaves() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.learn_nonce(&mut relay);
-    let request = alice.signed(Method::ALLOCATE, udp);
+    let request = alice.signed_allocate();
     relay.packet_alone(&alice.path, &request);
     let Some(turn::Output::OpenRelay { relay: id, .. }) = relay.turn.poll_output() else {
         panic!("the first output is the socket's")
@@ -84,10 +85,7 @@ fn needs_requested_transport_udp() {
 fn dont_fragment_is_understood() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        udp(writer)?;
-        writer.attribute(&DontFragment).map(drop)
-    });
+    let answer = alice.allocate_as(&mut relay, Allocate { dont_fragment: true, ..Allocate::default() });
     assert_eq!(answer.code(), 0);
 }
 
@@ -96,10 +94,8 @@ fn the_lifetime_is_between_the_default_and_the_maximum() {
     for (asked, granted) in [(0, 600), (1, 600), (599, 600), (1800, 1800), (u32::MAX, 3600)] {
         let mut relay = Relay::new();
         let mut alice = TestClient::new("198.51.100.7:4000");
-        let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-            udp(writer)?;
-            writer.attribute(&Lifetime(asked)).map(drop)
-        });
+        let wish = Allocate { lifetime: Some(asked), ..Allocate::default() };
+        let answer = alice.allocate_as(&mut relay, wish);
         assert_eq!(answer.get(), Some(Lifetime(granted)), "asked for {asked}");
     }
 }
@@ -141,23 +137,15 @@ fn a_family_that_the_relay_has_not_gets_440() {
 fn an_ipv6_address_can_be_asked_for() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        udp(writer)?;
-        writer.attribute(&RequestedAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    assert_eq!(answer.get::<XorRelayedAddress>().unwrap().0.ip(), at("[2001:db8:1::1]:0").ip());
+    assert_eq!(alice.allocate_v6(&mut relay).ip(), at("[2001:db8:1::1]:0").ip());
 }
 
 #[test]
 fn one_request_can_have_an_address_of_each_family() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        udp(writer)?;
-        writer.attribute(&AdditionalAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    let relayed: Vec<_> = answer.message().all::<XorRelayedAddress>().map(|it| it.unwrap().0).collect();
-    assert_eq!(relayed.iter().map(|it| it.is_ipv6()).collect::<Vec<_>>(), [false, true]);
+    let answer = alice.allocate_both(&mut relay);
+    assert_eq!(answer.relayed().iter().map(SocketAddr::is_ipv6).collect::<Vec<_>>(), [false, true]);
     assert!(answer.get::<AddressErrorCode<'_>>().is_none());
     assert_eq!(relay.sockets.len(), 2);
 }
@@ -166,11 +154,8 @@ fn one_request_can_have_an_address_of_each_family() {
 fn of_two_families_one_is_enough_and_the_other_one_is_explained() {
     let mut relay = only_v4();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        udp(writer)?;
-        writer.attribute(&AdditionalAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    assert_eq!(answer.code(), 0);
+    let answer = alice.allocate_both(&mut relay);
+    assert_eq!(answer.relayed().iter().map(SocketAddr::is_ipv6).collect::<Vec<_>>(), [false]);
     let refused = answer.get::<AddressErrorCode<'_>>().unwrap();
     assert_eq!((refused.family, refused.code), (AddressFamily::V6, 440));
 }
@@ -265,14 +250,4 @@ fn a_users_quota_gets_486_and_the_whole_relays_508() {
     assert_eq!(bob(5).try_allocate(&mut relay).code(), 508);
     first.refresh(&mut relay, 0);
     bob(6).allocate(&mut relay);
-}
-
-#[test]
-fn a_draining_relay_takes_no_new_allocations_and_serves_the_old() {
-    let mut relay = Relay::new();
-    let mut alice = TestClient::new("198.51.100.7:4000");
-    alice.allocate(&mut relay);
-    relay.turn.drain();
-    assert_eq!(TestClient::new("198.51.100.7:4001").try_allocate(&mut relay).code(), 508);
-    assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
 }

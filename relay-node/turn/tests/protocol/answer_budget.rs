@@ -111,10 +111,13 @@ fn a_forged_nonce_is_a_challenge_like_any_other() {
     let mut mallory = TestClient::new("198.51.100.7:4000").named("alice", "guessed");
     mallory.nonce = b"forged".to_vec();
     let answers = (0..100).map(|_| {
-        let request = mallory.signed(Method::ALLOCATE, |_| Ok(()));
+        let request = mallory.signed_allocate();
         relay.packet(&mallory.path, &request).len()
     });
-    assert!(answers.sum::<usize>() < 50);
+    let count: usize = answers.sum();
+    assert!((1..50).contains(&count), "{count} answers");
+    assert_eq!(relay.dropped(DropReason::AnswerBudget), 100 - count as u64);
+    assert_eq!(answered(&mut relay, &mut mallory, Method::ALLOCATE, 10).0, 0, "nothing is left for others");
 }
 
 #[test]
@@ -136,6 +139,7 @@ fn who_proved_its_credentials_is_answered_beyond_it() {
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.allocate(&mut relay);
     answered(&mut relay, &mut alice, Method::ALLOCATE, 100);
+    assert_eq!(answered(&mut relay, &mut alice, Method::ALLOCATE, 1).0, 0, "it is used up");
     for _ in 0..50 {
         assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
     }

@@ -109,8 +109,7 @@ fn another_realm_is_challenged() {
 fn a_changed_message_is_challenged() {
     let mut relay = Relay::new();
     let mut alice = challenged(&mut relay);
-    let request =
-        alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    let request = alice.signed_allocate();
     let credentials_end = request.len() - 24;
     for place in (8..20).chain([24, 27, credentials_end - 1]) {
         let mut changed = request.clone();

@@ -74,7 +74,9 @@ fn is_padded_on_streams_and_not_in_datagrams() {
 #[test]
 fn comes_off_a_stream_without_its_padding() {
     let (mut relay, alice, _) = bound_over(Transport::Tcp);
-    assert_eq!(alice.channel_data(&mut relay, 0x4000, b"hello")[0].at_peer().2, b"hello");
+    let padded = turn_client::channel_data(0x4000, b"hello", turn_client::Path::Stream);
+    assert_eq!(padded.len(), 12);
+    assert_eq!(relay.packet(&alice.path, &padded)[0].at_peer().2, b"hello");
 }
 
 #[test]

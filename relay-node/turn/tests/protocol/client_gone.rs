@@ -1,8 +1,6 @@
 //! The end of a stream is the end of its allocation (RFC 8656 section 3.1).
 
 use crate::support::{Relay, TestClient, peer};
-use stun::Method;
-use stun::attribute::RequestedTransport;
 use turn::{CloseReason, Event, Output, Transport};
 
 const ALICE: &str = "198.51.100.7:4000";
@@ -51,8 +49,7 @@ fn while_its_socket_opens_leaves_nothing_behind() {
     let mut relay = Relay::new();
     let mut alice = TestClient::over(Transport::Tcp, ALICE);
     alice.learn_nonce(&mut relay);
-    let request =
-        alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    let request = alice.signed_allocate();
     relay.packet_alone(&alice.path, &request);
     let Some(Output::OpenRelay { relay: id, .. }) = relay.turn.poll_output() else { panic!("no socket") };
     relay.turn.client_gone(relay.now, &alice.path.five_tuple);

@@ -3,16 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::{Answer, Relay, TestClient, allocated, allocated_with, at, peer, settings};
+use crate::support::{Relay, TestClient, allocated, allocated_with, at, peer, settings};
 use stun::attribute::XorPeerAddress;
 use stun::{AttributeType, Method};
 use turn::Quota;
-
-fn permit_all(relay: &mut Relay, alice: &mut TestClient, peers: &[SocketAddr]) -> Answer {
-    alice.ask(relay, Method::CREATE_PERMISSION, |writer| {
-        peers.iter().try_for_each(|peer| writer.attribute(&XorPeerAddress(*peer)).map(drop))
-    })
-}
 
 /// A relay that grants this many permissions to a user.
 fn with_quota(permissions: u32) -> (Relay, TestClient, SocketAddr) {
@@ -37,7 +31,7 @@ fn lets_the_peers_address_through_whatever_its_port() {
 fn takes_several_peers_at_once() {
     let (mut relay, mut alice, relayed) = allocated();
     let peers: Vec<_> = (1..=20).map(|n| at(&format!("192.0.2.{n}:7000"))).collect();
-    assert_eq!(permit_all(&mut relay, &mut alice, &peers).code(), 0);
+    assert_eq!(alice.permit_all(&mut relay, &peers).code(), 0);
     assert!(peers.iter().all(|peer| relay.peer_sends(*peer, relayed, b"hello").is_some()));
     assert_eq!(relay.turn.stats().permissions, 20);
 }
@@ -92,7 +86,7 @@ fn installs_all_or_none() {
     for (bad, code) in [("10.0.0.1:1", 403), ("[2001:db8:2::1]:1", 443)] {
         for peers in [[peer(), at(bad)], [at(bad), peer()]] {
             let (mut relay, mut alice, relayed) = allocated();
-            assert_eq!(permit_all(&mut relay, &mut alice, &peers).code(), code);
+            assert_eq!(alice.permit_all(&mut relay, &peers).code(), code);
             assert_eq!(relay.peer_sends(peer(), relayed, b"hello"), None);
             assert_eq!(relay.turn.stats().permissions, 0);
         }
@@ -104,7 +98,7 @@ fn a_refused_request_does_not_prolong_either() {
     let (mut relay, mut alice, relayed) = allocated();
     alice.permit(&mut relay, peer());
     relay.wait(Duration::from_secs(200));
-    assert_eq!(permit_all(&mut relay, &mut alice, &[peer(), at("10.0.0.1:1")]).code(), 403);
+    assert_eq!(alice.permit_all(&mut relay, &[peer(), at("10.0.0.1:1")]).code(), 403);
     relay.wait(Duration::from_secs(100));
     assert_eq!(relay.peer_sends(peer(), relayed, b"hello"), None);
 }
@@ -112,7 +106,7 @@ fn a_refused_request_does_not_prolong_either() {
 #[test]
 fn needs_a_peer_and_well_formed_ones() {
     let (mut relay, mut alice, _) = allocated();
-    assert_eq!(permit_all(&mut relay, &mut alice, &[]).code(), 400);
+    assert_eq!(alice.permit_all(&mut relay, &[]).code(), 400);
     for malformed in [&[][..], &[0, 1, 2, 3], &[0, 1, 1, 1, 192, 0, 2], &[0, 3, 1, 1, 1, 1, 1, 1], &[0; 20]] {
         let answer = alice.ask(&mut relay, Method::CREATE_PERMISSION, |writer| {
             writer.attribute(&XorPeerAddress(peer()))?;
@@ -133,9 +127,9 @@ fn needs_an_allocation() {
 fn over_the_quota_gets_508_and_installs_nothing() {
     let (mut relay, mut alice, relayed) = with_quota(2);
     let [first, second, third] = ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"].map(at);
-    assert_eq!(permit_all(&mut relay, &mut alice, &[first, second, third]).code(), 508);
+    assert_eq!(alice.permit_all(&mut relay, &[first, second, third]).code(), 508);
     assert_eq!(relay.peer_sends(first, relayed, b"hello"), None);
-    assert_eq!(permit_all(&mut relay, &mut alice, &[first, second]).code(), 0);
+    assert_eq!(alice.permit_all(&mut relay, &[first, second]).code(), 0);
     assert_eq!(alice.permit(&mut relay, third).code(), 508);
 }
 
@@ -143,7 +137,7 @@ fn over_the_quota_gets_508_and_installs_nothing() {
 fn a_prolonged_or_repeated_peer_counts_once() {
     let (mut relay, mut alice, _) = with_quota(1);
     let other_port = SocketAddr::new(peer().ip(), 9);
-    assert_eq!(permit_all(&mut relay, &mut alice, &[peer(), peer(), other_port]).code(), 0);
+    assert_eq!(alice.permit_all(&mut relay, &[peer(), peer(), other_port]).code(), 0);
     assert_eq!(alice.permit(&mut relay, peer()).code(), 0);
     assert_eq!(relay.turn.stats().permissions, 1);
 }

@@ -1,18 +1,10 @@
 //! The Data indication: what a peer sent, when no channel is bound to it (RFC 8656 section 11.3).
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 
-use crate::support::{Relay, TestClient, allocated, at, data_indication, peer};
-use stun::attribute::{AddressFamily, RequestedAddressFamily, RequestedTransport, XorRelayedAddress};
-use stun::{Message, Method};
+use crate::support::{Relay, TestClient, at, data_indication, peer, permitted};
+use stun::Message;
 use turn::Transport;
-
-fn permitted() -> (Relay, TestClient, SocketAddr) {
-    let (mut relay, mut alice, relayed) = allocated();
-    alice.permit(&mut relay, peer());
-    (relay, alice, relayed)
-}
 
 #[test]
 fn tells_the_peer_and_its_data() {
@@ -52,11 +44,7 @@ fn has_a_transaction_of_its_own_each_time() {
 fn tells_an_ipv6_peer() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?;
-        writer.attribute(&RequestedAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    let relayed = answer.get::<XorRelayedAddress>().unwrap().0;
+    let relayed = alice.allocate_v6(&mut relay);
     let peer = at("[2001:db8:2::10]:7000");
     alice.permit(&mut relay, peer);
     let (client, packet) = relay.peer_sends(peer, relayed, b"hello").unwrap();

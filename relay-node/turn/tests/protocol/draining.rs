@@ -51,9 +51,7 @@ fn an_allocate_from_before_is_still_answered_alike() {
     let mut relay = crate::support::Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
     alice.learn_nonce(&mut relay);
-    let request = alice.signed(stun::Method::ALLOCATE, |writer| {
-        writer.attribute(&stun::attribute::RequestedTransport::UDP).map(drop)
-    });
+    let request = alice.signed_allocate();
     let first = alice.exchange(&mut relay, &request);
     relay.turn.drain();
     assert_eq!(alice.exchange(&mut relay, &request).0, first.0);

@@ -61,6 +61,14 @@ struct Flooded {
 }
 
 impl Flooded {
+    /// With an allocation of Alice's over UDP.
+    fn with_a_live_call(flood: Flood) -> (Self, TestClient) {
+        let mut flooded = Self::new(flood, 20_000, 1);
+        let mut alice = alice(Transport::Udp);
+        flooded.allocate(&mut alice);
+        (flooded, alice)
+    }
+
     fn new(flood: Flood, per_second: u32, seed: u64) -> Self {
         let relay =
             Relay::beside(settings(), Arc::new(Ledger::new(relay_addresses(), 50_000..=59_999)), seed as u8);
@@ -102,11 +110,18 @@ impl Flooded {
         let (first, challenge) = self.ask(alice, &bare);
         assert_eq!(challenge.code(), 401);
         alice.nonce = challenge.get::<Nonce<'_>>().unwrap().0.to_vec();
-        let signed =
-            alice.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+        let signed = alice.signed_allocate();
         let (second, success) = self.ask(alice, &signed);
         assert_eq!(success.code(), 0);
         [first, second]
+    }
+
+    /// The answer to a Refresh, which comes at once.
+    fn refresh(&mut self, client: &mut TestClient) -> Answer {
+        let request = client.signed_refresh(600);
+        let (transmission, answer) = self.ask(client, &request);
+        assert_eq!(transmission, 1);
+        answer
     }
 }
 
@@ -184,35 +199,26 @@ fn so_it_is_when_the_flood_is_from_100_000_addresses() {
 
 #[test]
 fn an_old_nonce_of_a_live_call_is_told_at_once() {
-    let mut flooded = Flooded::new(Flood::Fresh(Method::ALLOCATE), 20_000, 1);
-    let mut alice = alice(Transport::Udp);
-    flooded.allocate(&mut alice);
+    let (mut flooded, mut alice) = Flooded::with_a_live_call(Flood::Fresh(Method::ALLOCATE));
     flooded.relay.now.unix = flooded.relay.now.after(Duration::from_secs(601)).unix;
-    let refresh = alice.signed(Method::REFRESH, |_| Ok(()));
-    let (transmission, answer) = flooded.ask(&alice, &refresh);
-    assert_eq!((transmission, answer.code()), (1, 438));
+    assert_eq!(flooded.refresh(&mut alice).code(), 438);
 }
 
 #[test]
 fn a_live_call_learns_of_another_nonce_key_at_once() {
-    let mut flooded = Flooded::new(Flood::Fresh(Method::ALLOCATE), 20_000, 1);
-    let mut alice = alice(Transport::Udp);
-    flooded.allocate(&mut alice);
+    let (mut flooded, mut alice) = Flooded::with_a_live_call(Flood::Fresh(Method::ALLOCATE));
     let mut other = settings();
     other.nonces = Nonces::new(vec![[8; 32]], 600, true);
     flooded.relay.turn.apply(Arc::new(other));
     flooded.goes_on(Duration::from_secs(1));
-    let refresh = alice.signed(Method::REFRESH, |_| Ok(()));
-    let (transmission, answer) = flooded.ask(&alice, &refresh);
-    assert_eq!((transmission, answer.code()), (1, 438));
-    alice.nonce = answer.get::<Nonce<'_>>().unwrap().0.to_vec();
-    let refresh = alice.signed(Method::REFRESH, |_| Ok(()));
-    let (transmission, answer) = flooded.ask(&alice, &refresh);
-    assert_eq!((transmission, answer.code()), (1, 0));
+    let stale = flooded.refresh(&mut alice);
+    assert_eq!(stale.code(), 438);
+    alice.nonce = stale.get::<Nonce<'_>>().unwrap().0.to_vec();
+    assert_eq!(flooded.refresh(&mut alice).code(), 0);
 
     let mut mallory = alice.clone().named("alice", "guessed");
     mallory.nonce = b"forged".to_vec();
-    let forged = mallory.signed(Method::REFRESH, |_| Ok(()));
+    let forged = mallory.signed_refresh(600);
     assert_eq!(
         flooded.relay.packet(&mallory.path, &forged),
         [],
@@ -262,7 +268,7 @@ fn a_flood_leaves_a_live_call_alone() {
     for n in 0..10_000_u16 {
         let mut spoofed = TestClient::new(&format!("198.51.100.7:{n}"));
         spoofed.nonce = b"forged".to_vec();
-        let request = spoofed.signed(Method::REFRESH, |_| Ok(()));
+        let request = spoofed.signed_refresh(600);
         relay.packet(&spoofed.path, &request);
     }
     assert_eq!(alice.refresh(&mut relay, 600).code(), 0);

@@ -56,7 +56,6 @@ fn a_live_call_is_heard_whatever_its_own_address_guesses() {
         assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
     }
     alice.nonce = with_nonce(&mut relay, Transport::Udp, 4001).nonce;
-    relay.wait(Duration::from_secs(0));
     assert_eq!(alice.refresh(&mut relay, 0).code(), 0);
 }
 

@@ -4,8 +4,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::support::{Relay, TestClient, at, channel_data, data_indication, peer, settings};
-use stun::Method;
-use stun::attribute::RequestedTransport;
 use turn::Transport::{Tcp, Tls, Udp};
 use turn::{DropReason, Event, Output, PeerPolicy, RelayAddress, RelayAddresses, Traffic};
 use turn_client::send_indication;
@@ -290,8 +288,7 @@ fn a_port_is_reached_only_once_its_socket_is_the_relays() {
     bob.refresh(&mut relay, 0);
     let mut carol = TestClient::new("198.51.100.9:4000");
     carol.learn_nonce(&mut relay);
-    let request =
-        carol.signed(Method::ALLOCATE, |writer| writer.attribute(&RequestedTransport::UDP).map(drop));
+    let request = carol.signed_allocate();
     relay.packet_alone(&carol.path, &request);
     let Some(Output::OpenRelay { relay: id, local }) = relay.turn.poll_output() else { panic!("no socket") };
     // Until it is bound, another program of this node may have that port.

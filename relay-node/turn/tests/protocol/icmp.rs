@@ -3,20 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::{Relay, Seen, TestClient, allocated, at, peer};
-use stun::attribute::{
-    AddressFamily, Icmp, RequestedAddressFamily, RequestedTransport, XorPeerAddress, XorRelayedAddress,
-};
+use crate::support::{Relay, Seen, TestClient, at, peer, permitted};
+use stun::attribute::{Icmp, XorPeerAddress};
 use stun::{AttributeType, Class, Message, Method};
 use turn::IcmpError;
 
 const UNREACHABLE: IcmpError = IcmpError { kind: 3, code: 3, data: [0; 4] };
-
-fn permitted() -> (Relay, TestClient, SocketAddr) {
-    let (mut relay, mut alice, relayed) = allocated();
-    alice.permit(&mut relay, peer());
-    (relay, alice, relayed)
-}
 
 #[test]
 fn tell_the_client_which_peer_and_what() {
@@ -69,11 +61,7 @@ fn of_other_types_are_dropped() {
 fn of_ipv6_have_types_of_their_own() {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?;
-        writer.attribute(&RequestedAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    let relayed = answer.get::<XorRelayedAddress>().unwrap().0;
+    let relayed = alice.allocate_v6(&mut relay);
     let peer = at("[2001:db8:2::10]:7000");
     alice.permit(&mut relay, peer);
     for kind in 0..=255 {

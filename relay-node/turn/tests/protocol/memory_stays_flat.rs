@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Relay, SECRET, TestClient, at, peer, settings};
 use allocation_counter::measure;
-use stun::attribute::{
-    ChannelNumber, EvenPort, Lifetime, RequestedTransport, ReservationToken, XorPeerAddress,
-};
+use stun::attribute::{ChannelNumber, EvenPort, RequestedTransport, ReservationToken, XorPeerAddress};
 use stun::{AttributeType, BufferFull, MessageWriter, Method};
 use turn::{AnswerLimits, Settings, Transport};
 
@@ -79,7 +77,7 @@ fn user(relay: &mut Relay, number: usize) -> User {
         }),
     ];
     if ends == End::Deleted {
-        requests.push(client.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop)));
+        requests.push(client.signed_refresh(0));
     }
     User { client, requests, ends }
 }
@@ -125,7 +123,7 @@ fn permissions_and_channels_that_have_come_and_gone_leave_nothing() {
             })
         })
         .collect();
-    let prolong = alice.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(3600)).map(drop));
+    let prolong = alice.signed_refresh(3600);
     assert_flat(&requests, |requests| {
         for request in requests.iter().chain([&prolong]) {
             assert_eq!(alice.exchange(&mut relay, request).code(), 0);
@@ -150,16 +148,16 @@ fn refused(relay: &mut Relay, alice: &TestClient, number: usize) -> (TestClient,
         *client.nonce.last_mut().unwrap() ^= 1;
     }
     let (code, request) = match number % 7 {
-        0 => (401, client.signed(Method::ALLOCATE, udp)),
-        1 => (438, client.signed(Method::ALLOCATE, udp)),
+        0 => (401, client.signed_allocate()),
+        1 => (438, client.signed_allocate()),
         2 => (400, client.signed(Method::ALLOCATE, |_| Ok(()))),
         3 => (420, client.signed(Method::ALLOCATE, |it| it.raw(AttributeType(0x7000), &[]).map(drop))),
-        4 => (437, client.signed(Method::REFRESH, |_| Ok(()))),
+        4 => (437, client.signed_refresh(600)),
         5 => {
             let token = ReservationToken([number as u8; 8]);
             (508, client.signed(Method::ALLOCATE, |it| udp(it.attribute(&token)?)))
         }
-        _ => (441, client.signed(Method::REFRESH, |_| Ok(()))),
+        _ => (441, client.signed_refresh(600)),
     };
     (client, request, code)
 }

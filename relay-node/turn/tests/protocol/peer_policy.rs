@@ -4,10 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::support::{Relay, TestClient, allocated_with, at, peer, settings};
 use proptest::prelude::*;
-use stun::Method;
-use stun::attribute::{
-    AddressFamily, RequestedAddressFamily, RequestedTransport, XorPeerAddress, XorRelayedAddress,
-};
 use turn::{DropReason, PeerPolicy, Quota, Settings};
 
 /// One address of the node that is no relayed one.
@@ -96,11 +92,7 @@ impl Calls {
     fn new(settings: Settings) -> Self {
         let (mut relay, v4, _) = allocated_with(settings);
         let mut v6 = TestClient::new("[2001:db8:2::7]:4000");
-        let answer = v6.ask(&mut relay, Method::ALLOCATE, |writer| {
-            writer.attribute(&RequestedTransport::UDP)?;
-            writer.attribute(&RequestedAddressFamily(AddressFamily::V6)).map(drop)
-        });
-        assert!(answer.get::<XorRelayedAddress>().unwrap().0.is_ipv6());
+        assert!(v6.allocate_v6(&mut relay).is_ipv6());
         Self { relay, v4, v6 }
     }
 
@@ -190,10 +182,7 @@ fn what_is_allowed_by_configuration_is_reached_and_nothing_beside_it() {
 fn one_peer_inside_spoils_the_whole_request() {
     let Calls { mut relay, mut v4, .. } = Calls::new(strict());
     for peers in [["192.0.2.10:7000", "10.0.0.1:7000"], ["10.0.0.1:7000", "192.0.2.10:7000"]] {
-        let answer = v4.ask(&mut relay, Method::CREATE_PERMISSION, |writer| {
-            peers.iter().try_for_each(|peer| writer.attribute(&XorPeerAddress(at(peer))).map(drop))
-        });
-        assert_eq!(answer.code(), 403);
+        assert_eq!(v4.permit_all(&mut relay, &peers.map(at)).code(), 403);
         assert_eq!(relay.turn.stats().permissions, 0);
         assert_eq!(v4.send(&mut relay, peer(), b"hello"), []);
     }

@@ -4,10 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::support::{Answer, Relay, TestClient, allocated, at, peer};
-use stun::attribute::{
-    AdditionalAddressFamily, AddressFamily, Lifetime, RequestedAddressFamily, RequestedTransport,
-    XorRelayedAddress,
-};
+use stun::attribute::{AddressFamily, Lifetime, RequestedAddressFamily};
 use stun::{AttributeType, Method};
 use turn::{CloseReason, Event};
 
@@ -15,11 +12,7 @@ use turn::{CloseReason, Event};
 fn dual_stack() -> (Relay, TestClient, [SocketAddr; 2]) {
     let mut relay = Relay::new();
     let mut alice = TestClient::new("198.51.100.7:4000");
-    let answer = alice.ask(&mut relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?;
-        writer.attribute(&AdditionalAddressFamily(AddressFamily::V6)).map(drop)
-    });
-    let relayed: Vec<_> = answer.message().all::<XorRelayedAddress>().map(|it| it.unwrap().0).collect();
+    let relayed = alice.allocate_both(&mut relay).relayed();
     (relay, alice, [relayed[0], relayed[1]])
 }
 
@@ -89,7 +82,7 @@ fn with_lifetime_zero_deletes() {
 #[test]
 fn a_retransmitted_deletion_is_answered_alike() {
     let (mut relay, mut alice, _) = allocated();
-    let deletion = alice.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop));
+    let deletion = alice.signed_refresh(0);
     let first = alice.exchange(&mut relay, &deletion);
     relay.wait(Duration::from_secs(39));
     assert_eq!(alice.exchange(&mut relay, &deletion).0, first.0);
@@ -101,7 +94,7 @@ fn a_retransmitted_deletion_is_answered_alike() {
 #[test]
 fn a_late_deletion_does_not_end_the_next_allocation() {
     let (mut relay, mut alice, _) = allocated();
-    let deletion = alice.signed(Method::REFRESH, |writer| writer.attribute(&Lifetime(0)).map(drop));
+    let deletion = alice.signed_refresh(0);
     let first = alice.exchange(&mut relay, &deletion);
     alice.allocate(&mut relay);
     assert_eq!(alice.exchange(&mut relay, &deletion).0, first.0);

@@ -5,27 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Answer, Relay, TestClient, relay_addresses, settings};
-use stun::Method;
-use stun::attribute::{
-    EvenPort, RequestedAddressFamily, RequestedTransport, ReservationToken, XorRelayedAddress,
-};
+use stun::attribute::{EvenPort, ReservationToken};
 use turn::{AddressFamily, RelayAddresses, RelayPort};
+use turn_client::Allocate;
 
 fn even(relay: &mut Relay, client: &mut TestClient, reserve_next: bool) -> Answer {
-    client.ask(relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?.attribute(&EvenPort { reserve_next }).map(drop)
-    })
+    client.allocate_as(relay, Allocate { even_port: Some(EvenPort { reserve_next }), ..Allocate::default() })
 }
 
 fn redeem(relay: &mut Relay, client: &mut TestClient, token: ReservationToken) -> Answer {
-    client.ask(relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?.attribute(&token).map(drop)
-    })
+    client.allocate_as(relay, Allocate { reservation: Some(token), ..Allocate::default() })
 }
 
 fn relayed(answer: &Answer) -> SocketAddr {
-    assert_eq!(answer.code(), 0);
-    answer.get::<XorRelayedAddress>().unwrap().0
+    answer.relayed()[0]
 }
 
 fn alice(port: u16) -> TestClient {
@@ -73,11 +66,8 @@ fn the_token_gets_the_port_on_another_worker() {
 fn the_token_of_an_ipv6_port_needs_no_ipv4() {
     let only_v6 = RelayAddresses { v4: None, ..relay_addresses() };
     let mut relay = Relay::on_addresses(settings(), only_v6);
-    let first = alice(1).ask(&mut relay, Method::ALLOCATE, |writer| {
-        writer.attribute(&RequestedTransport::UDP)?;
-        writer.attribute(&RequestedAddressFamily(AddressFamily::V6))?;
-        writer.attribute(&EvenPort { reserve_next: true }).map(drop)
-    });
+    let (family, even_port) = (Some(AddressFamily::V6), Some(EvenPort { reserve_next: true }));
+    let first = alice(1).allocate_as(&mut relay, Allocate { family, even_port, ..Allocate::default() });
     let second = redeem(&mut relay, &mut alice(2), first.get().expect("a token"));
     assert_eq!(relayed(&second).port(), relayed(&first).port() + 1);
 }

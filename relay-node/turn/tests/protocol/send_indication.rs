@@ -1,6 +1,8 @@
 //! The Send indication (RFC 8656 sections 11.1 and 11.2): relayed, or dropped without a word.
 
-use crate::support::{Relay, Seen, TestClient, allocated, at, peer, with_room, write};
+use std::time::Duration;
+
+use crate::support::{Relay, Seen, TestClient, allocated, at, peer, permitted, with_room, write};
 use stun::attribute::{
     ChannelNumber, Data, DontFragment, Lifetime, RequestedTransport, Software, Username, XorPeerAddress,
 };
@@ -8,13 +10,6 @@ use stun::{AttributeType, BufferFull, Class, MessageWriter, Method};
 use turn::{DropReason, Forward};
 
 type Attributes = fn(&mut MessageWriter<'_>) -> Result<(), BufferFull>;
-
-/// A relay where Alice may send to the peer.
-fn permitted() -> (Relay, TestClient, std::net::SocketAddr) {
-    let (mut relay, mut alice, relayed) = allocated();
-    alice.permit(&mut relay, peer());
-    (relay, alice, relayed)
-}
 
 fn indicate(relay: &mut Relay, alice: &mut TestClient, attributes: Attributes) -> Vec<Seen> {
     let packet = write(Class::Indication, Method::SEND, alice.transaction(), attributes);
@@ -76,6 +71,12 @@ fn without_a_permission_goes_nowhere() {
 fn installs_and_prolongs_no_permission() {
     let (mut relay, mut alice, relayed) = allocated();
     alice.send(&mut relay, peer(), b"hello");
+    assert_eq!(relay.peer_sends(peer(), relayed, b"hello"), None);
+
+    let (mut relay, mut alice, relayed) = permitted();
+    relay.wait(Duration::from_secs(299));
+    assert_eq!(alice.send(&mut relay, peer(), b"hello").len(), 1);
+    relay.wait(Duration::from_secs(1));
     assert_eq!(relay.peer_sends(peer(), relayed, b"hello"), None);
 }
 

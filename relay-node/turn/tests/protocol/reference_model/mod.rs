@@ -18,8 +18,6 @@ use node::{CHANNELS, Node, Rules, WORKERS, peers};
 use outcome::Said;
 use proptest::prelude::*;
 use step::{Failures, Families, Port, Request, Step, Wish};
-use stun::Method;
-use stun::attribute::{AdditionalAddressFamily, AddressFamily, RequestedTransport, XorRelayedAddress};
 use system::System;
 
 proptest! {
@@ -122,16 +120,13 @@ fn everything_can_be_had_again(node: &Node, relay: &mut Relay) {
     for (user, password) in [("alice", "wonderland"), ("bob", "builder")] {
         for port in 1..=node.ports.len() + 1 {
             let mut client = TestClient::new(&format!("198.51.100.9:{port}")).named(user, password);
-            let answer = client.ask(relay, Method::ALLOCATE, |writer| {
-                let additional = AdditionalAddressFamily(AddressFamily::V6);
-                writer.attribute(&RequestedTransport::UDP)?.attribute(&additional).map(drop)
-            });
+            let answer = client.allocate_both(relay);
             if port > node.ports.len() {
                 assert_eq!(answer.code(), 486, "{user} has it all");
                 continue;
             }
             let families = node.families.iter().filter(|has| **has).count();
-            assert_eq!(answer.message().all::<XorRelayedAddress>().count(), families, "{user}'s {port}");
+            assert_eq!(answer.relayed().len(), families, "{user}'s {port}");
             assert_eq!(client.bind(relay, 0x4000, peer).code(), 0, "{user}'s {port}");
         }
         relay.turn.end_all(relay.now);

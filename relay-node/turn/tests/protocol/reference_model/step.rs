@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use proptest::sample::Index;
-use stun::attribute::AddressFamily;
+use stun::attribute::{AddressFamily, EvenPort, ReservationToken};
 use turn::OpenError;
+use turn_client::Allocate;
 
 use super::node::Rules;
 
@@ -40,6 +41,25 @@ pub(crate) struct Wish {
     pub(crate) families: Families,
     pub(crate) port: Port,
     pub(crate) lifetime: Option<u32>,
+}
+
+impl Wish {
+    /// As a client writes it.
+    pub(crate) fn attributes(&self) -> Allocate {
+        let (family, additional) = match self.families {
+            Families::Unsaid => (None, None),
+            Families::One(family) => (Some(family), None),
+            Families::Both => (None, Some(AddressFamily::V6)),
+        };
+        let (even_port, reservation) = match self.port {
+            Port::Any => (None, None),
+            Port::Even => (Some(EvenPort { reserve_next: false }), None),
+            Port::Pair => (Some(EvenPort { reserve_next: true }), None),
+            Port::Reserved(token) => (None, Some(ReservationToken(token))),
+        };
+        let lifetime = self.lifetime;
+        Allocate { family, additional, lifetime, even_port, reservation, dont_fragment: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

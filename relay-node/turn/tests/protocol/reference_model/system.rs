@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stun::Method;
 use stun::attribute::{
-    AdditionalAddressFamily, AddressErrorCode, ChannelNumber, EvenPort, Lifetime, Realm,
-    RequestedAddressFamily, RequestedTransport, ReservationToken, XorPeerAddress, XorRelayedAddress,
+    AddressErrorCode, ChannelNumber, Lifetime, Realm, RequestedAddressFamily, ReservationToken,
+    XorRelayedAddress,
 };
-use stun::{BufferFull, MessageWriter, Method};
 
 use super::model::Asked;
 use super::node::{CHANNELS, CLIENTS, Node, Rules, WORKERS, clients, worker_of};
 use super::outcome::{Counts, Forwarded, Said};
-use super::step::{Failures, Families, Port, Request, Wish};
+use super::step::{Failures, Request};
 use crate::support::{Answer, Relay, Seen, TestClient, channel_data, data_indication};
 
 pub(crate) struct System {
@@ -159,47 +159,21 @@ impl System {
 }
 
 fn write(client: &mut TestClient, request: &Request) -> Vec<u8> {
-    match request {
-        Request::Allocate(wish) => client.signed(Method::ALLOCATE, |writer| write_wish(writer, wish)),
-        Request::Refresh { family, lifetime } => client.signed(Method::REFRESH, |writer| {
-            write_lifetime(writer, *lifetime)?;
-            family.map_or(Ok(()), |family| writer.attribute(&RequestedAddressFamily(family)).map(drop))
-        }),
-        Request::Permit { peers } => client.signed(Method::CREATE_PERMISSION, |writer| {
-            peers.iter().try_for_each(|peer| writer.attribute(&XorPeerAddress(*peer)).map(drop))
-        }),
-        Request::Bind { channel, peer } => client.signed(Method::CHANNEL_BIND, |writer| {
-            writer
-                .attribute(&ChannelNumber::new(*channel).unwrap())?
-                .attribute(&XorPeerAddress(*peer))
-                .map(drop)
-        }),
-    }
-}
-
-fn write_wish(writer: &mut MessageWriter<'_>, wish: &Wish) -> Result<(), BufferFull> {
-    writer.attribute(&RequestedTransport::UDP)?;
-    write_lifetime(writer, wish.lifetime)?;
-    match wish.families {
-        Families::Unsaid => {}
-        Families::One(family) => {
-            writer.attribute(&RequestedAddressFamily(family))?;
+    let asked = match request {
+        Request::Allocate(wish) => turn_client::Request::Allocate(wish.attributes()),
+        Request::Permit { peers } => turn_client::Request::CreatePermission { peers: peers.clone() },
+        Request::Bind { channel, peer } => {
+            let channel = ChannelNumber::new(*channel).unwrap();
+            turn_client::Request::ChannelBind { channel, peer: *peer }
         }
-        Families::Both => {
-            let additional = AdditionalAddressFamily(stun::attribute::AddressFamily::V6);
-            writer.attribute(&additional)?;
+        Request::Refresh { family, lifetime } => {
+            return client.signed(Method::REFRESH, |writer| {
+                lifetime.map_or(Ok(()), |seconds| writer.attribute(&Lifetime(seconds)).map(drop))?;
+                family.map_or(Ok(()), |family| writer.attribute(&RequestedAddressFamily(family)).map(drop))
+            });
         }
-    }
-    match wish.port {
-        Port::Any => Ok(()),
-        Port::Even => writer.attribute(&EvenPort { reserve_next: false }).map(drop),
-        Port::Pair => writer.attribute(&EvenPort { reserve_next: true }).map(drop),
-        Port::Reserved(token) => writer.attribute(&ReservationToken(token)).map(drop),
-    }
-}
-
-fn write_lifetime(writer: &mut MessageWriter<'_>, lifetime: Option<u32>) -> Result<(), BufferFull> {
-    lifetime.map_or(Ok(()), |seconds| writer.attribute(&Lifetime(seconds)).map(drop))
+    };
+    client.signed_request(&asked)
 }
 
 fn read(answer: &Answer) -> Said {

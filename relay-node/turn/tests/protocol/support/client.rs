@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use stun::attribute::{
-    ChannelNumber, ErrorCode, Nonce, PasswordAlgorithms, RequestedTransport, XorRelayedAddress,
+    AddressFamily, ChannelNumber, ErrorCode, Nonce, PasswordAlgorithms, XorRelayedAddress,
 };
 use stun::{Attribute, BufferFull, Class, Key, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
@@ -56,6 +56,12 @@ impl Answer {
 
     pub fn get<'a, A: Attribute<'a>>(&'a self) -> Option<A> {
         self.message().get().expect("a well-formed attribute")
+    }
+
+    /// The relayed addresses that an Allocate has brought.
+    pub fn relayed(&self) -> Vec<SocketAddr> {
+        assert_eq!(self.code(), 0);
+        self.message().all::<XorRelayedAddress>().map(|address| address.unwrap().0).collect()
     }
 }
 
@@ -151,7 +157,7 @@ impl TestClient {
         write(Class::Request, method, id, |writer| attributes(self, writer))
     }
 
-    /// A request with credentials.
+    /// A request with credentials, of any attributes.
     pub fn signed(
         &mut self,
         method: Method,
@@ -162,6 +168,21 @@ impl TestClient {
             attributes(writer)?;
             login.sign(writer)
         })
+    }
+
+    /// An Allocate with credentials for an IPv4 address.
+    pub fn signed_allocate(&mut self) -> Vec<u8> {
+        self.signed_request(&Request::Allocate(Allocate::default()))
+    }
+
+    /// A Refresh with credentials.
+    pub fn signed_refresh(&mut self, lifetime: u32) -> Vec<u8> {
+        self.signed_request(&Request::Refresh { lifetime })
+    }
+
+    /// A request with credentials.
+    pub fn signed_request(&mut self, request: &Request) -> Vec<u8> {
+        self.signed(request.method(), |writer| request.attributes(writer))
     }
 
     /// Sends a packet that gets exactly one answer.
@@ -197,29 +218,48 @@ impl TestClient {
 
     /// Allocates over IPv4 and gives the relayed address.
     pub fn allocate(&mut self, relay: &mut Relay) -> SocketAddr {
-        let answer = self.try_allocate(relay);
-        assert_eq!(answer.code(), 0);
-        answer.get::<XorRelayedAddress>().expect("a relayed address").0
+        self.try_allocate(relay).relayed()[0]
+    }
+
+    /// Allocates over IPv6 and gives the relayed address.
+    pub fn allocate_v6(&mut self, relay: &mut Relay) -> SocketAddr {
+        let family = Some(AddressFamily::V6);
+        self.allocate_as(relay, Allocate { family, ..Allocate::default() }).relayed()[0]
+    }
+
+    /// Allocates over both families, as far as the relay has them.
+    pub fn allocate_both(&mut self, relay: &mut Relay) -> Answer {
+        let additional = Some(AddressFamily::V6);
+        self.allocate_as(relay, Allocate { additional, ..Allocate::default() })
     }
 
     pub fn try_allocate(&mut self, relay: &mut Relay) -> Answer {
-        self.ask_for(relay, Request::Allocate(Allocate::default()))
+        self.allocate_as(relay, Allocate::default())
+    }
+
+    pub fn allocate_as(&mut self, relay: &mut Relay, wish: Allocate) -> Answer {
+        self.ask_for(relay, &Request::Allocate(wish))
     }
 
     pub fn refresh(&mut self, relay: &mut Relay, lifetime: u32) -> Answer {
-        self.ask_for(relay, Request::Refresh { lifetime })
+        self.ask_for(relay, &Request::Refresh { lifetime })
     }
 
     pub fn permit(&mut self, relay: &mut Relay, peer: SocketAddr) -> Answer {
-        self.ask_for(relay, Request::CreatePermission { peers: vec![peer] })
+        self.permit_all(relay, &[peer])
+    }
+
+    /// One request for all of them.
+    pub fn permit_all(&mut self, relay: &mut Relay, peers: &[SocketAddr]) -> Answer {
+        self.ask_for(relay, &Request::CreatePermission { peers: peers.to_vec() })
     }
 
     pub fn bind(&mut self, relay: &mut Relay, number: u16, peer: SocketAddr) -> Answer {
         let channel = ChannelNumber::new(number).expect("a channel number");
-        self.ask_for(relay, Request::ChannelBind { channel, peer })
+        self.ask_for(relay, &Request::ChannelBind { channel, peer })
     }
 
-    fn ask_for(&mut self, relay: &mut Relay, request: Request) -> Answer {
+    fn ask_for(&mut self, relay: &mut Relay, request: &Request) -> Answer {
         self.ask(relay, request.method(), |writer| request.attributes(writer))
     }
 

@@ -1,21 +1,10 @@
 //! A relay without sockets: the core, a clock in the test's hand, and the driver's part of the work.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    dead_code,
-    unused_imports,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test fails by panicking, and each uses its own part of the harness"
-)]
 
 mod client;
 mod relay;
 
 pub use client::{Answer, REALM, Scheme, TestClient, channel_data, data_indication, write};
-pub use relay::{FromPeer, Relay, SECRET, START, Seen, credentials, relay_addresses, settings, with_room};
+pub use relay::{Relay, SECRET, START, Seen, credentials, relay_addresses, settings, with_room};
 
 use std::net::SocketAddr;
 
@@ -34,7 +23,14 @@ pub fn allocated() -> (Relay, TestClient, SocketAddr) {
     allocated_with(settings())
 }
 
-/// The same under other settings.
+/// The same, and Alice's peer has a permission.
+pub fn permitted() -> (Relay, TestClient, SocketAddr) {
+    let (mut relay, mut alice, relayed) = allocated();
+    assert_eq!(alice.permit(&mut relay, peer()).code(), 0);
+    (relay, alice, relayed)
+}
+
+/// [`allocated`] under other settings.
 pub fn allocated_with(settings: turn::Settings) -> (Relay, TestClient, SocketAddr) {
     let mut relay = Relay::with(settings);
     let mut alice = TestClient::new("198.51.100.7:4000");
