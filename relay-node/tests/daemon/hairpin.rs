@@ -105,6 +105,50 @@ fn workers_hand_packets_to_each_other() {
     assert_eq!(node.count(|stats| stats.handovers_dropped), 0);
 }
 
+/// Allocates, and tells which worker has the allocation.
+fn allocate_at<W: Wire>(node: &Node, client: &mut Client<W>) -> (usize, SocketAddr) {
+    let created =
+        || node.workers.counters().iter().map(|it| it.turn().allocations_created).collect::<Vec<_>>();
+    let before = created();
+    let relayed = client.allocate();
+    wait_until("it is counted", || created() != before);
+    (created().iter().zip(&before).position(|(now, before)| now != before).unwrap(), relayed)
+}
+
+#[test]
+fn a_full_mailbox_loses_nothing() {
+    let node = NodePlan::tcp().workers(2).start();
+    let mut alice = Client::tcp(node.address());
+    let (hers, of_alice) = allocate_at(&node, &mut alice);
+    let mut others = Vec::new();
+    // Every one of them is on her worker in one run of 2^32.
+    let (mut bob, of_bob) = loop {
+        let mut client = Client::tcp(node.address());
+        match allocate_at(&node, &mut client) {
+            (worker, of_bob) if worker != hers => break (client, of_bob),
+            _ => others.push(client),
+        }
+        assert!(others.len() < 32);
+    };
+    alice.bind(0x4000, of_bob);
+    bob.bind(0x4000, of_alice);
+
+    // Bob's worker is woken when the round is over. Alice's takes all of this in one: it is less than a
+    // connection's turn, and comes in one segment.
+    let payloads: Vec<[u8; 2]> = (0..1200_u16).map(u16::to_be_bytes).collect();
+    let frames: Vec<u8> =
+        payloads.iter().flat_map(|payload| channel_data(0x4000, payload, Path::Stream)).collect();
+    alice.wire.send(&frames);
+    let mut arrived: Vec<Packet> = payloads.iter().map(|_| bob.receive()).collect();
+    // One way may be faster than the other.
+    arrived.sort_unstable();
+    assert_eq!(arrived, payloads.iter().map(|payload| on_channel(payload)).collect::<Vec<_>>());
+    let all = payloads.len() as u64;
+    let handed_over = || node.count(|stats| stats.datagrams_handed_over);
+    wait_until("all are counted", || handed_over() + received(&node) == all);
+    assert!((1..all).contains(&handed_over()), "{} of {all} by mailbox", handed_over());
+}
+
 #[test]
 fn between_streams_and_datagrams() {
     let node = NodePlan::udp().listen(Transport::Tcp, "127.0.0.1:0").start();

@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use crate::support::{ALICE, Client, Daemon, Identity, Packet, TlsClient, UDP, peer, receive, wait_until};
+use crate::support::{
+    ALICE, Client, Daemon, Identity, Packet, TlsClient, UDP, edgerelay, peer, receive, wait_until,
+};
 use rustix::process::Signal;
 
 fn call(relay: SocketAddr, peer: SocketAddr) -> Client<UdpSocket> {
@@ -88,6 +90,29 @@ fn what_needs_a_restart_is_told() {
     wait_until("a second allocation is refused", || {
         Client::udp(relay.address("udp")).try_allocate() == Err(486)
     });
+}
+
+#[test]
+fn own_addresses_that_cannot_be_listed_leave_the_former_ones_in_force() {
+    // There is no file to read, so that listing them is the first thing for which something is opened.
+    let mut command = edgerelay(&["serve", "--log-format", "json", "--workers", "1"]);
+    command.args(["--listen", "udp://127.0.0.1:0", "--relay-address", "127.0.0.1", "--admin", "127.0.0.1:0"]);
+    command.env("EDGERELAY_CREDENTIALS__REST_SECRETS", "['0123456789abcdef']");
+    let relay = Daemon::start(&mut command, tempfile::tempdir().unwrap());
+    relay.line("ready");
+    let allowed = relay.deny_files();
+    relay.signal(Signal::HUP);
+    let said = relay.line("the last good configuration stays in force");
+    assert!(
+        said["problem"].as_str().unwrap().contains("own addresses, which are no peers, cannot be listed")
+    );
+
+    relay.allow_files(allowed);
+    assert_eq!((reloads(&relay, "failed"), reloads(&relay, "applied")), (1, 0));
+    assert_eq!(relay.metric("edgerelay_configuration_valid", &[]), 0);
+    relay.signal(Signal::HUP);
+    wait_until("they are listed again", || relay.metric("edgerelay_configuration_valid", &[]) == 1);
+    assert_eq!(reloads(&relay, "applied"), 0, "and are what they were");
 }
 
 /// A relay with a UDP and a TLS listener.

@@ -36,7 +36,7 @@ pub struct Client<W> {
 }
 
 /// What comes to a client that is no answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Packet {
     Channel { number: u16, payload: Vec<u8> },
     Data { peer: SocketAddr, payload: Vec<u8> },

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 use testbed::{Process, eventually, eventually_true, http, process};
@@ -114,6 +114,25 @@ impl Daemon {
         eventually_true(PATIENCE, "the relay to halt", || {
             process.tasks().unwrap().all(|task| task.unwrap().stat().unwrap().state == 'T')
         });
+    }
+
+    /// Lets it open no file and no socket more, until what this gives is handed to [`Self::allow_files`].
+    pub fn deny_files(&self) -> Rlimit {
+        let mut open: Vec<i32> = self.process.procfs().fd().unwrap().map(|file| file.unwrap().fd).collect();
+        open.sort_unstable();
+        // The next one would get the first free number.
+        let free = (0..).zip(&open).take_while(|(number, open)| number == *open).count() as u64;
+        let allowed = getrlimit(Resource::Nofile);
+        prlimit(self.pid(), Resource::Nofile, Rlimit { current: Some(free), ..allowed }).unwrap()
+    }
+
+    /// Takes that back.
+    pub fn allow_files(&self, allowed: Rlimit) {
+        prlimit(self.pid(), Resource::Nofile, allowed).unwrap();
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.process.procfs().pid)
     }
 
     /// Whether it still runs.
