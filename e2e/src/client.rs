@@ -233,7 +233,8 @@ impl Client {
         }
     }
 
-    fn remember(&mut self, reply: &Reply) {
+    /// Uses the realm and the nonce of a 401 or 438 from now on.
+    pub fn remember(&mut self, reply: &Reply) {
         let message = reply.message();
         let realm = message.get::<Realm<'_>>().ok().flatten().expect("a challenge has a realm").0.to_vec();
         let nonce = message.get::<Nonce<'_>>().ok().flatten().expect("a challenge has a nonce").0.to_vec();
@@ -282,6 +283,11 @@ impl Reply {
         let message = self.message();
         (message.class() == Class::Error)
             .then(|| message.get::<ErrorCode<'_>>().ok().flatten().expect("an error has a code").code)
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The nonce in it, if any.

@@ -49,10 +49,21 @@ impl Network {
         Self::build().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Routes an IPv4 range to a party, e.g. the range whose addresses it forges.
+    /// Routes an IPv4 range to a party.
     pub fn route(&self, range: &str, to: &Party) {
         let route = format!("route add {range} via {}\n", to.v4);
         self.router.configure(&route).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Loses what is sent to an IPv4 range, as if nobody had its addresses.
+    pub fn nobody_has(&self, range: &str) {
+        let route = format!("route add blackhole {range}\n");
+        self.router.configure(&route).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// What all parties are connected to.
+    pub fn router(&self) -> &Namespace {
+        &self.router
     }
 
     /// Gives a party `count` addresses more, each of which counts as a source of its own.

@@ -1,5 +1,6 @@
 //! Load at an even pace.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,4 +25,13 @@ pub fn at_rate(rate: u32, duration: Duration, mut act: impl FnMut(u32)) -> u32 {
         thread::sleep(TICK);
     }
     acted
+}
+
+/// Calls `act` until it is `over`, one call after the other and at most one in `interval`.
+pub fn at_intervals(interval: Duration, over: &AtomicBool, mut act: impl FnMut()) {
+    while !over.load(Ordering::Relaxed) {
+        let due = Instant::now() + interval;
+        act();
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
 }

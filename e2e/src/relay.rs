@@ -1,19 +1,17 @@
 //! The relay under test: the built binary, running in its namespace.
 
 use std::fs;
-use std::hint;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tempfile::TempDir;
 use testbed::{Process, eventually_true, http};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Key};
+use crate::cores;
 use crate::credential::Credential;
 use crate::network::{Family, Network};
 use crate::transport::Transport;
@@ -27,8 +25,6 @@ const START: Duration = Duration::from_secs(20);
 const ADMIN: &str = "127.0.0.1:9090";
 const PLAIN_PORT: u16 = 3478;
 const TLS_PORT: u16 = 5349;
-/// The core of a relay that has one of its own.
-const CORE: usize = 0;
 /// What the tests' configuration has changed.
 const SHIPPED: [(&str, &str); 3] = [
     ("limits.user.allocations", "100"),
@@ -55,20 +51,29 @@ impl<'n> Relay<'n> {
     /// Starts a relay with settings of its own, such as `("limits.streams.connections", "50")`.
     pub fn with(network: &'n Network, settings: &[(&str, &str)]) -> Self {
         let command = network.relay.namespace.command(&binary().to_string_lossy());
-        Self::by(command, network, settings)
+        Self::by(command, network, Key::Ecdsa, settings)
     }
 
     /// Starts a relay with the limits that it has by default, on a processor core that whoever
-    /// [leaves it alone](leave_the_relays_core) does not use. So it has one worker.
+    /// [leaves it alone](cores::leave_the_relays) does not use. So it has one worker.
     pub fn as_shipped(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        let mut command = network.relay.namespace.command("taskset");
-        command.args(["--cpu-list", &CORE.to_string()]).arg(binary());
-        Self::by(command, network, &[&SHIPPED, settings].concat())
+        Self::on_its_core(network, Key::Ecdsa, settings)
     }
 
-    fn by(mut command: Command, network: &'n Network, settings: &[(&str, &str)]) -> Self {
+    /// The same with a key of a certain kind for TLS.
+    pub fn as_shipped_with(network: &'n Network, key: Key) -> Self {
+        Self::on_its_core(network, key, &[])
+    }
+
+    fn on_its_core(network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
+        let mut command = network.relay.namespace.command("taskset");
+        command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(binary());
+        Self::by(command, network, key, &[&SHIPPED, settings].concat())
+    }
+
+    fn by(mut command: Command, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
         let relay = &network.relay;
-        let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()]);
+        let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()], key);
         let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
         let file = folder.path().join("edgerelay.toml");
         fs::write(&file, configuration(network, &certificate)).expect("the folder is ours");
@@ -177,26 +182,6 @@ impl<'n> Relay<'n> {
     fn admin(&self, path: &str) -> Option<(u16, String)> {
         let address = ADMIN.parse().expect("an address");
         self.network.relay.namespace.enter(|| http::get(address, path)).ok()
-    }
-}
-
-/// Keeps this thread, and those that it starts, off the core of [`Relay::as_shipped`]: who attacks has a
-/// machine of its own.
-pub fn leave_the_relays_core() {
-    let mut cores = sched_getaffinity(None).expect("a thread may ask");
-    if cores.count() > 1 {
-        cores.unset(CORE);
-        sched_setaffinity(None, &cores).expect("these were allowed");
-    }
-}
-
-/// Keeps the core of [`Relay::as_shipped`] as busy as the relay does, until it is `over`: so the relay has half of it.
-pub fn share_the_relays_core(over: &AtomicBool) {
-    let mut cores = CpuSet::new();
-    cores.set(CORE);
-    sched_setaffinity(None, &cores).expect("the relay has it too");
-    while !over.load(Ordering::Relaxed) {
-        hint::spin_loop();
     }
 }
 

@@ -1,10 +1,10 @@
 //! Datagrams with a forged IPv4 source.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::network::Party;
+use crate::network::Network;
 
 const IP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
@@ -20,10 +20,11 @@ pub struct Spoofer {
 }
 
 impl Spoofer {
-    /// A spoofer in a party's namespace.
-    pub fn new(party: &Party) -> Self {
+    /// A spoofer at the router, so that a packet takes as little of this machine as it can. Answers go to whom the
+    /// address belongs, or to nobody.
+    pub fn new(network: &Network) -> Self {
         let protocol = Some(Protocol::from(RAW));
-        let socket = party.namespace.enter(|| Socket::new(Domain::IPV4, Type::RAW, protocol));
+        let socket = network.router().enter(|| Socket::new(Domain::IPV4, Type::RAW, protocol));
         Self { socket: socket.expect("raw sockets need root") }
     }
 
@@ -33,12 +34,6 @@ impl Spoofer {
         let sent = self.socket.send_to(&packet, &SockAddr::from(to));
         assert_eq!(sent.expect("the network is up"), packet.len(), "a datagram leaves whole");
     }
-}
-
-/// `count` addresses, one after the other, from `first` on.
-pub fn sources(first: Ipv4Addr, count: u32) -> impl Iterator<Item = Ipv4Addr> {
-    let first = u32::from(first);
-    (first..first + count).map(Ipv4Addr::from)
 }
 
 /// An IPv4 packet; the kernel fills in the header's checksum, and UDP over IPv4 may go without one.

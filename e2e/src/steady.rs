@@ -9,16 +9,18 @@ use testbed::eventually_true;
 
 use crate::call::{Call, Quality};
 use crate::client::Client;
+use crate::cores;
 use crate::network::Network;
+use crate::pace::at_intervals;
 use crate::peer::Peer;
-use crate::relay::{Relay, leave_the_relays_core};
+use crate::relay::Relay;
 use crate::request;
 use crate::transport::Transport;
 
 /// How long a Binding, or an Allocate with its challenge, may take beside an attack.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// Between two newcomers, so that they are no attack of their own.
-const PAUSE: Duration = Duration::from_millis(50);
+/// From one newcomer to the next at least, so that they are no attack of their own.
+const INTERVAL: Duration = Duration::from_millis(50);
 /// How long what an attack has left behind may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often memory is looked at.
@@ -69,7 +71,7 @@ impl<'r> Steady<'r> {
         thread::scope(|scope| {
             scope.spawn(move || {
                 let _over = Over(over);
-                leave_the_relays_core();
+                cores::leave_the_relays();
                 attack();
             });
             let memory = scope.spawn(|| self.most_memory(over));
@@ -83,19 +85,15 @@ impl<'r> Steady<'r> {
 
     fn most_memory(&self, over: &AtomicBool) -> u64 {
         let mut most = 0;
-        while !over.load(Ordering::Relaxed) {
-            most = most.max(self.relay.resident_bytes());
-            thread::sleep(LOOK);
-        }
+        at_intervals(LOOK, over, || most = most.max(self.relay.resident_bytes()));
         most
     }
 
     fn newcomers(&self, transports: &[Transport], over: &AtomicBool) -> Newcomers {
         let mut newcomers = Newcomers::default();
-        for transport in transports.iter().cycle() {
-            if over.load(Ordering::Relaxed) {
-                break;
-            }
+        let mut transports = transports.iter().cycle();
+        at_intervals(INTERVAL, over, || {
+            let Some(transport) = transports.next() else { panic!("newcomers need a transport") };
             let credential = self.relay.credential("newcomer");
             let begun = Instant::now();
             let mut client = Client::over(*transport, &self.network.alice, self.relay, credential);
@@ -106,8 +104,7 @@ impl<'r> Steady<'r> {
             newcomers.allocate.note(begun, *transport);
             client.refresh(0).expect("a client may end its allocation");
             newcomers.count += 1;
-            thread::sleep(PAUSE);
-        }
+        });
         newcomers
     }
 

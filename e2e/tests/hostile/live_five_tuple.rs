@@ -78,7 +78,7 @@ fn requests(challenge: &Challenge, credential: &Credential, peer: SocketAddr) ->
 }
 
 fn inject(network: &Network, from: SocketAddrV4, to: SocketAddrV4, requests: &[Vec<u8>]) {
-    let spoofer = Spoofer::new(&network.bob);
+    let spoofer = Spoofer::new(network);
     for request in requests {
         spoofer.send(from, to, request);
     }

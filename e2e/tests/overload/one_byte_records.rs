@@ -14,7 +14,8 @@ use edgerelay_e2e::steady::Steady;
 use edgerelay_e2e::stream::Stream;
 use edgerelay_e2e::transport::Transport;
 
-const CONNECTIONS: usize = 2;
+/// With an allocation, and as many without.
+const CONNECTIONS: usize = 8;
 const CHANNEL: u16 = 0x4001;
 const DURATION: Duration = Duration::from_secs(6);
 const BOUND: u64 = 4 << 20;
@@ -45,14 +46,14 @@ fn fill_connections() {
         let data = [&CHANNEL.to_be_bytes()[..], &[0, 8], &[0; 8]].concat();
         // Indications draw no answer that the attacker would have to read.
         let binding = request::message(stun::Class::Indication, stun::Method::BINDING, |_| {});
-        thread::scope(|scope| {
-            for stream in with {
-                scope.spawn(|| flood(stream, &data));
-            }
-            for stream in without {
-                scope.spawn(|| flood(stream, &binding));
-            }
+        let records: usize = thread::scope(|scope| {
+            let floods = with.into_iter().map(|stream| (stream, &data));
+            let floods = floods.chain(without.into_iter().map(|stream| (stream, &binding)));
+            let floods: Vec<_> =
+                floods.map(|(stream, packet)| scope.spawn(move || flood(stream, packet))).collect();
+            floods.into_iter().map(|flood| flood.join().expect("the relay keeps the connection")).sum()
         });
+        println!("{records} records of {RECORD} bytes on {} connections", 2 * CONNECTIONS);
     });
     impact.is_none(BOUND);
     sink.receive().expect("what came byte by byte was relayed");
@@ -65,22 +66,22 @@ fn allocated(mut client: Client, peer: SocketAddr) -> Stream {
     client.into_stream().expect("it is TLS")
 }
 
-/// Sends the bytes of `packet` again and again, a record for each.
-fn flood(stream: Stream, packet: &[u8]) {
+/// Sends the bytes of `packet` again and again, a record for each; how many that were.
+fn flood(stream: Stream, packet: &[u8]) -> usize {
     let Stream::Tls(mut tls) = stream else { panic!("it is TLS") };
     tls.sock.set_write_timeout(Some(Duration::from_millis(100))).expect("not zero");
     let end = Instant::now() + DURATION;
-    let mut records = 0_u64;
+    let mut records = 0;
     let mut bytes = packet.iter().cycle();
     while Instant::now() < end {
         for byte in bytes.by_ref().take(BATCH) {
             tls.conn.writer().write_all(&[*byte]).expect("memory holds it");
         }
-        records += BATCH as u64;
+        records += BATCH;
         while tls.conn.wants_write() && Instant::now() < end {
             // A full connection makes it wait.
             let _ = tls.conn.write_tls(&mut tls.sock);
         }
     }
-    println!("{records} records of {RECORD} bytes");
+    records
 }

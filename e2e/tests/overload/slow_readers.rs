@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edgerelay_e2e::Network;
 use edgerelay_e2e::client::Client;
+use edgerelay_e2e::crowd::Crowd;
 use edgerelay_e2e::pace::at_rate;
 use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
@@ -13,7 +14,6 @@ use edgerelay_e2e::transport::Transport;
 use socket2::SockRef;
 
 const CLIENTS: usize = 500;
-const USERS: usize = 10;
 const RATE: u32 = 40_000;
 const DURATION: Duration = Duration::from_secs(6);
 const PAYLOAD: usize = 1200;
@@ -26,29 +26,18 @@ fn never_read() {
     let relay = Relay::as_shipped(&network, &[]);
     let steady = Steady::before(&network, &relay);
     let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
-    let mut clients: Vec<Client> = (0..CLIENTS)
-        .map(|number| {
-            let credential = relay.credential(&format!("user {}", number % USERS));
-            let Stream::Plain(socket) = Stream::tcp(&network.bob, relay.plain()) else { panic!("it is TCP") };
-            // Little fits into the client's own system.
-            SockRef::from(&socket).set_recv_buffer_size(4096).expect("it is a TCP socket");
-            Client::on(Stream::Plain(socket), credential)
-        })
-        .collect();
-    let relayed: Vec<_> = clients
-        .iter_mut()
-        .map(|client| {
-            let relayed = client.allocate().expect("within the limits of its user");
-            client.permit(peer.address()).expect("the peer's address is public");
-            relayed
-        })
-        .collect();
+    let crowd = Crowd::new(CLIENTS, &relay, peer, |credential| {
+        let stream = Stream::tcp(&network.bob, relay.plain());
+        // Little fits into the client's own system.
+        SockRef::from(stream.socket()).set_recv_buffer_size(4096).expect("it is a TCP socket");
+        Client::on(stream, credential)
+    });
 
     let impact = steady.during(&Transport::ALL, || {
-        let sent = at_rate(RATE, DURATION, |turn| peer.send(relayed[turn as usize % CLIENTS], &[0; PAYLOAD]));
+        let sent = at_rate(RATE, DURATION, |turn| crowd.send(turn, &[0; PAYLOAD]));
         println!("{} bytes to each of {CLIENTS} clients", sent as usize / CLIENTS * PAYLOAD);
     });
     impact.is_none(BOUND);
-    drop(clients);
+    drop(crowd);
     steady.holds(BOUND);
 }

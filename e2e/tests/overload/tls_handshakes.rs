@@ -1,5 +1,6 @@
 //! 1,000 TLS handshakes a second from several addresses: most end with a ClientHello, which costs the relay a
-//! key exchange and a signature and the attacker nothing; others are brought to an end.
+//! key exchange and a signature and the attacker nothing; others are brought to an end. The relay's key is one that
+//! takes long to sign with, so that a core is not enough for all of them.
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use edgerelay_e2e::Network;
+use edgerelay_e2e::certificate::Key;
 use edgerelay_e2e::connection::connect_from;
 use edgerelay_e2e::network::Family;
 use edgerelay_e2e::pace::at_rate;
@@ -30,16 +32,18 @@ const BOUND: u64 = 32 << 20;
 #[test]
 fn come_in_a_thousand_a_second() {
     let network = Network::new();
-    let relay = Relay::as_shipped(&network, &[]);
+    let relay = Relay::as_shipped_with(&network, Key::Rsa);
     let address = relay.address(Transport::Tls, Family::V4);
     let sources = network.addresses(SOURCES, &network.bob);
     let steady = Steady::before(&network, &relay);
     let trust = relay.certificate().trust();
 
-    let impact = steady.during(&[Transport::Udp, Transport::Tcp, Transport::Tls], || {
+    let mut begun = 0;
+    let impact = steady.during(&Transport::ALL, || {
         network.bob.namespace.enter(|| {
             let (over, whole) = (AtomicBool::new(false), AtomicU32::new(0));
-            let (begun, answered) = thread::scope(|scope| {
+            let answered;
+            (begun, answered) = thread::scope(|scope| {
                 for source in &sources {
                     scope.spawn(|| {
                         while !over.load(Ordering::Relaxed) {
@@ -60,10 +64,10 @@ fn come_in_a_thousand_a_second() {
             });
             let whole = whole.into_inner();
             println!("{begun} ClientHellos, of which {answered} were answered, and {whole} whole handshakes");
-            assert!(begun >= RATE * 3, "the attack has not reached half of its rate");
         });
     });
     impact.is_none(BOUND);
+    assert!(begun >= RATE * 3, "the attack has not reached half of its rate");
     steady.holds(BOUND);
 }
 

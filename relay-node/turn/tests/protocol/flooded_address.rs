@@ -123,6 +123,15 @@ impl Flooded {
         assert_eq!(transmission, 1);
         answer
     }
+
+    /// Asserts that Alice, who is new, is answered at once or at her first retransmission, and with a nonce at once.
+    fn lets_alice_in(&mut self) {
+        let mut alice = alice(Transport::Udp);
+        let binding = alice.bare(Method::BINDING, |_| Ok(()));
+        assert!(self.ask(&alice, &binding).0 <= 2);
+        let [challenge, allocation] = self.allocate(&mut alice);
+        assert!(challenge <= 2 && allocation == 1);
+    }
 }
 
 fn alice(transport: Transport) -> TestClient {
@@ -176,11 +185,7 @@ fn over_tcp_and_tls_everything_is_answered_at_once() {
 fn one_packet_over_and_over_is_no_client_that_comes_again() {
     for method in [Method::ALLOCATE, Method::BINDING] {
         let mut flooded = Flooded::new(Flood::Repeated(method), 20_000, 1);
-        let mut alice = alice(Transport::Udp);
-        let binding = alice.bare(Method::BINDING, |_| Ok(()));
-        assert!(flooded.ask(&alice, &binding).0 <= 2);
-        let [challenge, allocation] = flooded.allocate(&mut alice);
-        assert!(challenge <= 2 && allocation == 1);
+        flooded.lets_alice_in();
     }
 }
 
@@ -189,11 +194,7 @@ fn so_it_is_when_the_flood_is_from_100_000_addresses() {
     for method in [Method::ALLOCATE, Method::BINDING] {
         let mut flooded = Flooded::new(Flood::Everywhere(method), 20_000, 1);
         flooded.goes_on(Duration::from_secs(1));
-        let mut alice = alice(Transport::Udp);
-        let binding = alice.bare(Method::BINDING, |_| Ok(()));
-        assert!(flooded.ask(&alice, &binding).0 <= 2);
-        let [challenge, allocation] = flooded.allocate(&mut alice);
-        assert!(challenge <= 2 && allocation == 1);
+        flooded.lets_alice_in();
     }
 }
 
