@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use testbed::{Namespace, process};
+
 use crate::support::{Daemon, edgerelay, text};
 
 const README: &str = include_str!("../../../README.md");
@@ -25,15 +27,24 @@ fn tidy(line: &str) -> String {
 
 /// Runs a command in `folder`, where `edgerelay` is the built program.
 fn shell(folder: &Path, command: &str) -> Output {
+    succeed(command, line(process::command("sh"), folder, command))
+}
+
+/// The shell `sh` with a command to run in `folder`, where `edgerelay` is the built program.
+fn line(mut sh: Command, folder: &Path, command: &str) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_edgerelay")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
     for (name, _) in edgerelay(&[]).get_envs() {
-        shell.env_remove(name);
+        sh.env_remove(name);
     }
-    shell.args(["-ec", command]).current_dir(folder).env("PATH", path).stdin(Stdio::null());
-    let output = shell.output().unwrap();
-    assert!(output.status.success(), "{command}: {}{}", text(&output.stdout), text(&output.stderr));
+    sh.args(["-ec", command]).current_dir(folder).env("PATH", path).stdin(Stdio::null());
+    sh
+}
+
+/// Runs it to its end, which is to be a good one.
+fn succeed(what: &str, mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{what}: {}{}", text(&output.stdout), text(&output.stderr));
     output
 }
 
@@ -90,4 +101,51 @@ fn the_ports_for_a_firewall_are_those_that_are_used() {
     let rules: Vec<_> = commands().into_iter().filter(|command| command.contains("nft")).collect();
     assert!(rules[0].contains("udp dport '{ 3478, 50000-59999 }'"), "{}", rules[0]);
     assert!(rules[1].contains("tcp dport '{ 3478, 5349 }'"), "{}", rules[1]);
+}
+
+#[test]
+fn the_firewall_rules_let_another_machine_in() {
+    let (relay, client) = two_machines();
+    // Debian's own rules, and the line that turns away what no rule before it lets in.
+    for rules in ["-f /etc/nftables.conf", "add rule inet filter input meta iifname eth0 reject"] {
+        nft(&relay, &format!("nft {rules}"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (files, rest): (Vec<_>, Vec<_>) = commands().into_iter().partition(|line| line.starts_with("(umask"));
+    for command in &files {
+        shell(folder.path(), command);
+    }
+    let named = |part: &str| rest.iter().find(|command| command.contains(part)).unwrap();
+    let serve =
+        format!("exec {} --log-format json", named("edgerelay serve --secret-file secret --certificate"));
+    let mut serve = line(relay.command("sh"), folder.path(), &serve);
+    let daemon = Daemon::start(&mut serve, folder);
+    daemon.line("ready");
+
+    let command = format!("{} --packets 20", named("edgerelay try"));
+    let again = || line(client.command("sh"), daemon.directory(), &command);
+    let refused = again().output().unwrap();
+    assert!(!refused.status.success(), "the firewall lets everybody in: {}", text(&refused.stdout));
+    for rule in rest.iter().filter(|command| command.contains("nft")) {
+        nft(&relay, rule);
+    }
+    let tried = succeed(&command, again());
+    assert_eq!(text(&tried.stdout).lines().count(), 3, "{}", text(&tried.stdout));
+}
+
+/// A public server, and another machine.
+fn two_machines() -> (Namespace, Namespace) {
+    let (relay, client) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    let cable = format!("link add eth0 type veth peer name eth0 netns {}\n", relay.path());
+    client.configure(&format!("{cable}addr add 203.0.113.1/24 dev eth0\nlink set eth0 up\n")).unwrap();
+    let address = format!("addr add {PUBLIC}/24 dev eth0\nlink set eth0 up\n");
+    relay.configure(&format!("{address}route add default via 203.0.113.1\n")).unwrap();
+    (relay, client)
+}
+
+/// Runs a line of `nft` on a machine, as root as this test is.
+fn nft(machine: &Namespace, rule: &str) {
+    let mut shell = machine.command("sh");
+    shell.args(["-ec", rule.trim_start_matches("sudo ")]);
+    succeed(&format!("{rule} (needs Debian's nftables)"), shell);
 }
