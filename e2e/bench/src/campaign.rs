@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
                 }
                 Ok(true)
             };
-            match rate::highest(services.len(), keeps_up) {
+            match rate::comfortable(services.len(), keeps_up) {
                 Ok(rate) => break rate,
                 Err((place, error)) => {
                     let service = services.remove(place);

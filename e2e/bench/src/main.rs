@@ -100,8 +100,9 @@ fn conditions(runs: u32, receive_buffers: &str) -> Vec<String> {
             .to_owned(),
         format!(
             "CPU: {ROUNDS} windows of {COST_WINDOW:?} in each run, smooth and in bursts of 200 µs, at the \
-             highest rate of a fixed ladder ({most} to {least}) at which every server of the row lost at most \
-             0.1 % in {TRIAL_WINDOW:?}. Who lost more when it was measured is marked, and so is the row."
+             rate of a fixed ladder ({most} to {least}) that is one step below the highest at which every server \
+             of the row lost at most 0.1 % in {TRIAL_WINDOW:?}. Who lost more when it was measured is marked, and \
+             so is the row."
         ),
         format!(
             "Latency: {LATENCY_WINDOW:?}; cycles: {CYCLES_WINDOW:?}; rates that are to be free of loss: \

@@ -252,7 +252,7 @@ impl Report {
         let Some(figure) = Quartiles::of(values) else { return NONE.to_owned() };
         let format = |value| row.quantity.format(value);
         let mut cell = format(figure.median);
-        if detail == Detail::All {
+        if detail == Detail::All && figure.lower < figure.upper {
             cell.push_str(&format!(" ({}–{})", format(figure.lower), format(figure.upper)));
         }
         let loss = self.loss(row, contender);
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(
             last_line(&report, Detail::All),
             format!(
-                "| {TRAFFIC} | 4.00 (2.75–6.00) | 6.50 (4.00–9.25) | 2.50 (2.50–2.50) \
+                "| {TRAFFIC} | 4.00 (2.75–6.00) | 6.50 (4.00–9.25) | 2.50 \
                  | 0.62 (0.50–0.81) | 1.00 (0.90–1.10) |"
             )
         );

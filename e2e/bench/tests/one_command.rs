@@ -38,15 +38,17 @@ fn relay() -> PathBuf {
 fn rows(output: &Output, start: &str) -> Vec<Vec<String>> {
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned());
-    let cells = |line: &str| cells(line).filter(|cell| !cell.is_empty()).skip(1).collect();
+    let cells = |line: &str| {
+        let cells = line.split('|').map(str::trim).filter(|cell| !cell.is_empty());
+        cells.skip(1).map(str::to_owned).collect()
+    };
     table.lines().filter(|line| line.starts_with(start)).map(cells).collect()
 }
 
 /// The median that a cell begins with.
 fn figure(cell: &str) -> f64 {
     let number = cell.trim_start_matches("≥ ").split(' ').next().unwrap();
-    number.replace(',', "").parse().unwrap_or_else(|error| panic!("{cell:?}: {error}"))
+    number.replace(',', "").parse().unwrap()
 }
 
 /// The server that a running benchmark has started.
