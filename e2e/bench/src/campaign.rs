@@ -1,40 +1,59 @@
-//! Which measurements are made in which order: servers take turns within each figure, and another one
-//! begins in each run, so that what else the machine does meets all of them alike.
+//! Which measurements are made in which order.
+//!
+//! All servers that relay some traffic run side by side, each in a network of its own, and take turns
+//! with the load in short windows; another one begins each time. So what else the machine does meets all
+//! of them alike, and the figures that are compared are seconds apart. Each run starts new servers.
 
-use std::io::{self, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use crate::{
     cli::{Cli, Figure},
-    measure::{Bench, MeasureError, TOLERATED_LOSS},
-    report::{Caveat, Quantity, Report, Sample, Subject},
+    load::Outcome,
+    measure::{COST_WINDOW, Latency, Load, MeasureError, Pace, PacketCost, Service},
+    rate,
+    report::{Quantity, Report, Sample, Subject},
     server::Contender,
-    shape::{Direction, Pacing, Shape},
+    shape::{Direction, Layout, Pacing, Shape},
+    site::Site,
 };
+
+/// Windows of each server, traffic and pacing in a run.
+pub const ROUNDS: u32 = 4;
+/// Allocations of the shapes that capacity and latency are taken with, and the pairs of relay-only calls.
+const USUAL: u32 = 100;
+/// The rate that profiles are taken at.
+const PROFILE_RATE: f64 = 50_000.0;
 
 /// What is measured.
 pub struct Campaign {
-    servers: Vec<Contender>,
     figures: Vec<Figure>,
     costs: Vec<Shape>,
     capacities: Vec<Shape>,
-    runs: u32,
+    /// How often servers are started anew and all figures are taken.
+    pub runs: u32,
 }
-
-/// Allocations of the shapes that capacity and latency are taken with, and the pairs of relay-only calls.
-const USUAL: u32 = 100;
 
 impl Campaign {
     /// What the command line asks for.
     pub fn new(cli: &Cli) -> Self {
+        let up_and_down = [Direction::Up, Direction::Down];
         let (mut costs, capacities) = match (cli.shapes.as_slice(), cli.quick) {
             ([], true) => (
-                Shape::combinations(&[Direction::Up, Direction::Down], &[160], &[USUAL]),
+                Shape::combinations(&up_and_down, &[160], &[USUAL]),
                 Shape::combinations(&[Direction::Both], &[160], &[USUAL]),
             ),
             ([], false) => (
-                Shape::combinations(&Direction::WITH_PEER, &[160, 1200], &[1, USUAL, 1000]),
                 [
-                    Shape::combinations(&Direction::WITH_PEER, &[160], &[USUAL]),
+                    Shape::combinations(&Direction::WITH_PEER, &[160, 1200], &[1, USUAL, 1_000]),
+                    Shape::combinations(&up_and_down, &[160], &[10_000]),
+                ]
+                .concat(),
+                [
+                    Shape::combinations(&up_and_down, &[160], &[USUAL]),
                     Shape::combinations(&[Direction::Both], &[1200], &[USUAL]),
                 ]
                 .concat(),
@@ -44,56 +63,42 @@ impl Campaign {
         if cli.shapes.is_empty() {
             costs.extend(Shape::combinations(&[Direction::Pair], &[160], &[USUAL]));
         }
-        let servers = Contender::ALL.into_iter().filter(|server| cli.servers.contains(server)).collect();
         let runs = if cli.quick { 1 } else { cli.runs };
-        Self { servers, figures: cli.figures.clone(), costs, capacities, runs }
+        Self { figures: cli.figures.clone(), costs, capacities, runs }
     }
 
-    /// The receive buffers that each server's sockets have, as a sentence.
-    pub fn receive_buffers(&self, bench: &Bench) -> Result<String, MeasureError> {
-        let mut parts = Vec::new();
-        for &contender in &self.servers {
-            if let Some((least, largest)) = bench.receive_buffers(contender)? {
-                let range = if least == largest { String::new() } else { format!(" to {largest}") };
-                parts.push(format!("{contender} {least}{range}"));
-            }
-        }
-        Ok(parts.join(", "))
-    }
-
-    /// Makes all measurements and adds their figures to `report`.
-    pub fn run(&self, bench: &Bench, report: &mut Report) -> Result<(), MeasureError> {
+    /// Makes all measurements and adds their figures to `report`, and what could not be measured.
+    pub fn run(&self, sites: &[Site], report: &mut Report) {
+        let mut known = Known::default();
         for run in 1..=self.runs {
-            let servers = in_turn(&self.servers, run);
-            let mut round = Round { bench, servers: &servers, run, report };
+            let mut sites: Vec<&Site> = sites.iter().collect();
+            let begins = (run as usize - 1) % sites.len().max(1);
+            sites.rotate_left(begins);
+            let mut run = Run { sites, number: run, known: &mut known, report };
             if self.asks_for(Figure::Cpu) {
-                self.costs.iter().try_for_each(|shape| round.costs(*shape))?;
+                by_layout(&self.costs).into_iter().for_each(|(layout, shapes)| run.costs(layout, &shapes));
             }
             if self.asks_for(Figure::Capacity) || self.asks_for(Figure::Latency) {
-                for shape in &self.capacities {
-                    round.capacities(*shape)?;
-                    if self.asks_for(Figure::Latency) {
-                        round.latencies(*shape)?;
-                    }
+                for (layout, shapes) in by_layout(&self.capacities) {
+                    run.capacities(layout, &shapes, self.asks_for(Figure::Latency));
                 }
             }
             if self.asks_for(Figure::Cycles) {
-                round.cycles()?;
+                run.cycles();
             }
             if self.asks_for(Figure::Memory) {
-                round.memory()?;
+                run.memory();
             }
         }
-        Ok(())
     }
 
     /// Where each server's time goes with each shape of traffic, in Markdown.
-    pub fn profiles(&self, bench: &Bench) -> Result<String, MeasureError> {
+    pub fn profiles(&self, sites: &[Site]) -> Result<String, MeasureError> {
         let mut text = String::new();
         for shape in &self.costs {
-            for contender in self.servers.iter().filter(|server| server.carries(shape.direction)) {
-                let (shares, cost) = bench.profile(*contender, *shape)?;
-                text.push_str(&shares.markdown(&format!("{contender}, {shape}"), cost.process));
+            for site in sites.iter().filter(|site| site.contender.carries(shape.direction)) {
+                let (shares, cost) = site.profile(*shape, PROFILE_RATE)?;
+                text.push_str(&shares.markdown(&format!("{}, {shape}", site.contender), cost));
             }
         }
         Ok(text)
@@ -104,119 +109,256 @@ impl Campaign {
     }
 }
 
+/// The receive buffers that each server's sockets have, as a sentence.
+pub fn receive_buffers(sites: &[Site]) -> Result<String, MeasureError> {
+    let mut parts = Vec::new();
+    for site in sites {
+        if let Some((least, largest)) = site.receive_buffers()? {
+            let range = if least == largest { String::new() } else { format!(" to {largest}") };
+            parts.push(format!("{} {least}{range}", site.contender));
+        }
+    }
+    Ok(parts.join(", "))
+}
+
+/// What the first run finds and the others go on with.
+#[derive(Default)]
+struct Known {
+    rates: BTreeMap<Shape, f64>,
+    capacities: BTreeMap<(Shape, Contender), f64>,
+}
+
 /// One of the runs.
-struct Round<'a> {
-    bench: &'a Bench,
-    servers: &'a [Contender],
-    run: u32,
+struct Run<'a> {
+    sites: Vec<&'a Site>,
+    number: u32,
+    known: &'a mut Known,
     report: &'a mut Report,
 }
 
-impl<'a> Round<'a> {
-    fn costs(&mut self, shape: Shape) -> Result<(), MeasureError> {
-        for contender in self.carriers(shape) {
-            for (pacing, cost) in self.bench.packet_costs(contender, shape)? {
-                let caveat = (cost.loss > TOLERATED_LOSS).then_some(Caveat::Loss);
-                let of = |quantity| Subject { quantity, shape: Some(shape), pacing: Some(pacing) };
-                self.add(of(Quantity::ProcessTime), contender, cost.process, caveat);
-                self.add(of(Quantity::CoreTime), contender, cost.core, caveat);
+impl<'a> Run<'a> {
+    fn costs(&mut self, layout: Layout, shapes: &[Shape]) {
+        let mut services = self.serve(layout);
+        for &shape in shapes {
+            let rate = self.rate(&mut services, shape);
+            for pacing in Pacing::ALL {
+                let load = Load { shape, rate, pacing };
+                let mut costs: BTreeMap<Contender, Vec<PacketCost>> = BTreeMap::new();
+                for _ in 0..ROUNDS {
+                    let begins = 1.min(services.len());
+                    services.rotate_left(begins);
+                    for (contender, cost) in
+                        self.each(&mut services, |service| service.packet_cost(&load, COST_WINDOW))
+                    {
+                        costs.entry(contender).or_default().push(cost);
+                    }
+                }
+                // Who failed meanwhile is told so and has no figure.
+                costs.retain(|_, costs| costs.len() == ROUNDS as usize);
+                costs.into_iter().for_each(|(contender, costs)| self.add_costs(contender, &load, &costs));
             }
         }
-        Ok(())
     }
 
-    fn capacities(&mut self, shape: Shape) -> Result<(), MeasureError> {
-        for contender in self.carriers(shape) {
-            let capacity = self.bench.capacity(contender, shape)?;
-            let caveat = capacity.load_bound.then_some(Caveat::LoadBound);
-            self.add(smooth(Quantity::Capacity, shape), contender, capacity.rate, caveat);
-        }
-        Ok(())
-    }
-
-    /// Latencies at half of coturn's capacity of this run, and at half of each one's own.
-    fn latencies(&mut self, shape: Shape) -> Result<(), MeasureError> {
-        let half = |report: &Report, contender, run| {
-            let subject = smooth(Quantity::Capacity, shape);
-            let mut samples = report.samples.iter();
-            let sample = samples
-                .find(|sample| (sample.subject, sample.contender, sample.run) == (subject, contender, run));
-            sample.map(|sample| sample.value / 2.0)
+    fn add_costs(&mut self, contender: Contender, load: &Load, costs: &[PacketCost]) {
+        let count = |outcome: Outcome, cost: &PacketCost| Outcome {
+            planned: outcome.planned + cost.outcome.planned,
+            sent: outcome.sent + cost.outcome.sent,
+            received: outcome.received + cost.outcome.received,
+            ..outcome
         };
-        let common = half(self.report, Contender::Coturn, self.run);
-        for contender in self.carriers(shape) {
-            let own = half(self.report, contender, self.run);
-            let loads = [
-                (common, Quantity::LatencyP50, Quantity::LatencyP99),
-                (own, Quantity::OwnLatencyP50, Quantity::OwnLatencyP99),
-            ];
-            for (rate, p50, p99) in loads {
-                let Some(rate) = rate else { continue };
-                let latency = self.bench.latency(contender, shape, rate)?;
-                self.add(smooth(p50, shape), contender, latency.p50, None);
-                self.add(smooth(p99, shape), contender, latency.p99, None);
+        let total = costs.iter().fold(Outcome::of(0), count);
+        let core: Duration = costs.iter().map(|cost| cost.spent.core).sum();
+        let sample = |quantity, values| Sample {
+            rate: Some(load.rate),
+            loss: total.loss(),
+            load_bound: total.is_short_of_load(),
+            ..self.sample(contender, quantity, Some((load.shape, load.pacing)), values)
+        };
+        let each = costs.iter().map(PacketCost::process_microseconds).collect();
+        let process = sample(Quantity::ProcessTime, each);
+        // The kernel counts a core's idle time in hundredths of a second: too coarse for one window.
+        let core = sample(Quantity::CoreTime, vec![core.as_secs_f64() * 1e6 / total.received as f64]);
+        self.add(process);
+        self.add(core);
+    }
+
+    /// The rate that all servers keep up with, found in the first run.
+    fn rate(&mut self, services: &mut Vec<Service<'a>>, shape: Shape) -> f64 {
+        if let Some(rate) = self.known.rates.get(&shape) {
+            return *rate;
+        }
+        let rate = loop {
+            let keeps_up = |place: usize, rate| {
+                let Some(service) = services.get(place) else { return Ok(true) };
+                for pacing in Pacing::ALL {
+                    let load = Load { shape, rate, pacing };
+                    if !service.keeps_up_with(&load).map_err(|error| (place, error))? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            };
+            match rate::comfortable(services.len(), keeps_up) {
+                Ok(rate) => break rate,
+                Err((place, error)) => {
+                    let service = services.remove(place);
+                    self.fail(service.site.contender, &error);
+                }
+            }
+        };
+        progress(&format!("{shape}: {rate} packets a second"));
+        self.known.rates.insert(shape, rate);
+        rate
+    }
+
+    /// Loss-free rates, and latencies at half of coturn's of this run and at half of each one's own.
+    fn capacities(&mut self, layout: Layout, shapes: &[Shape], with_latency: bool) {
+        let mut services = self.serve(layout);
+        for &shape in shapes {
+            let known = self.known.capacities.clone();
+            let paces = self.each(&mut services, |service| {
+                service.capacity(shape, known.get(&(shape, service.site.contender)).copied())
+            });
+            for (contender, Pace { rate, load_bound }) in paces {
+                self.known.capacities.insert((shape, contender), rate);
+                let sample = self.sample(contender, Quantity::Capacity, smooth(shape), vec![rate]);
+                self.add(Sample { load_bound, ..sample });
+            }
+            if !with_latency {
+                continue;
+            }
+            let known = self.known.capacities.clone();
+            let half = |contender| known.get(&(shape, contender)).map(|rate| rate / 2.0);
+            let common = [Quantity::LatencyP50, Quantity::LatencyP99];
+            let own = [Quantity::OwnLatencyP50, Quantity::OwnLatencyP99];
+            self.latencies(&mut services, shape, common, |_| half(Contender::Coturn));
+            self.latencies(&mut services, shape, own, half);
+        }
+    }
+
+    fn latencies(
+        &mut self,
+        services: &mut Vec<Service<'a>>,
+        shape: Shape,
+        [p50, p99]: [Quantity; 2],
+        rate: impl Fn(Contender) -> Option<f64>,
+    ) {
+        let latencies = self.each(services, |service| {
+            let Some(rate) = rate(service.site.contender) else { return Ok(None) };
+            let load = Load { shape, rate, pacing: Pacing::Smooth };
+            Ok(Some((rate, service.latency(&load)?)))
+        });
+        for (contender, latency) in latencies {
+            let Some((rate, Latency { p50: half, p99: most, loss })) = latency else { continue };
+            for (quantity, value) in [(p50, half), (p99, most)] {
+                let sample = self.sample(contender, quantity, smooth(shape), vec![value]);
+                self.add(Sample { rate: Some(rate), loss, ..sample });
             }
         }
-        Ok(())
     }
 
-    fn cycles(&mut self) -> Result<(), MeasureError> {
-        for contender in self.relays() {
-            let pace = self.bench.cycles(contender)?;
-            let caveat = pace.load_bound.then_some(Caveat::LoadBound);
-            self.add(idle(Quantity::Cycles), contender, pace.rate, caveat);
+    fn cycles(&mut self) {
+        for site in self.relays() {
+            match site.cycles() {
+                Ok(Pace { rate, load_bound }) => {
+                    let sample = self.sample(site.contender, Quantity::Cycles, None, vec![rate]);
+                    self.add(Sample { load_bound, ..sample });
+                }
+                Err(error) => self.fail(site.contender, &error),
+            }
         }
-        Ok(())
     }
 
-    fn memory(&mut self) -> Result<(), MeasureError> {
-        for contender in self.relays() {
-            let bytes = self.bench.memory(contender)?;
-            self.add(idle(Quantity::Memory), contender, bytes, None);
+    fn memory(&mut self) {
+        for site in self.relays() {
+            match site.memory() {
+                Ok(bytes) => self.add(self.sample(site.contender, Quantity::Memory, None, vec![bytes])),
+                Err(error) => self.fail(site.contender, &error),
+            }
         }
-        Ok(())
     }
 
-    /// Those that relay such traffic.
-    fn carriers(&self, shape: Shape) -> impl Iterator<Item = Contender> + use<'a> {
-        self.servers.iter().copied().filter(move |server| server.carries(shape.direction))
+    /// Starts all servers that relay such traffic.
+    fn serve(&mut self, layout: Layout) -> Vec<Service<'a>> {
+        let direction = if layout.paired { Direction::Pair } else { Direction::Both };
+        let carriers: Vec<_> =
+            self.sites.iter().copied().filter(|site| site.contender.carries(direction)).collect();
+        let mut services = Vec::with_capacity(carriers.len());
+        for site in carriers {
+            match site.serve(layout) {
+                Ok(service) => services.push(service),
+                Err(error) => self.fail(site.contender, &error),
+            }
+        }
+        services
     }
 
     /// Those that serve anybody as a TURN server does.
-    fn relays(&self) -> impl Iterator<Item = Contender> + use<'a> {
-        let turn = |server: &Contender| server.speaks_turn() && server.carries(Direction::Both);
-        self.servers.iter().copied().filter(turn)
+    fn relays(&self) -> Vec<&'a Site> {
+        let turn = |site: &&Site| site.contender.speaks_turn() && site.contender.carries(Direction::Both);
+        self.sites.iter().copied().filter(turn).collect()
     }
 
-    fn add(&mut self, subject: Subject, contender: Contender, value: f64, caveat: Option<Caveat>) {
-        // Progress for a person; nothing depends on it.
-        let _ = writeln!(
-            io::stderr(),
-            "run {} {:?}{} {contender}: {value:.2} {}",
-            self.run,
-            subject.quantity,
-            subject.traffic().map_or_else(String::new, |traffic| format!(", {traffic},")),
-            caveat.map_or_else(String::new, |caveat| format!("({caveat:?})")),
-        );
-        self.report.samples.push(Sample { run: self.run, subject, contender, value, caveat });
+    /// Measures all services, one after the other; who fails takes part no more.
+    fn each<T>(
+        &mut self,
+        services: &mut Vec<Service<'a>>,
+        measure: impl Fn(&Service<'a>) -> Result<T, MeasureError>,
+    ) -> Vec<(Contender, T)> {
+        let mut taken = Vec::with_capacity(services.len());
+        services.retain(|service| {
+            let contender = service.site.contender;
+            let figure = measure(service).map_err(|error| self.fail(contender, &error));
+            let goes_on = figure.is_ok();
+            taken.extend(figure.map(|figure| (contender, figure)));
+            goes_on
+        });
+        taken
+    }
+
+    /// Figures without loss or rate.
+    fn sample(
+        &self,
+        contender: Contender,
+        quantity: Quantity,
+        traffic: Option<(Shape, Pacing)>,
+        values: Vec<f64>,
+    ) -> Sample {
+        let (shape, pacing) = traffic.unzip();
+        let subject = Subject { quantity, shape, pacing };
+        Sample { run: self.number, subject, contender, values, rate: None, loss: 0.0, load_bound: false }
+    }
+
+    fn add(&mut self, sample: Sample) {
+        progress(&sample.to_string());
+        self.report.samples.push(sample);
+    }
+
+    /// Keeps what went wrong: a figure that is missing is told.
+    fn fail(&mut self, contender: Contender, error: &MeasureError) {
+        let failure = format!("run {}, {contender}: {error}", self.number);
+        progress(&failure);
+        self.report.failures.push(failure);
     }
 }
 
-fn smooth(quantity: Quantity, shape: Shape) -> Subject {
-    Subject { quantity, shape: Some(shape), pacing: Some(Pacing::Smooth) }
+/// Tells a person how far it is; nothing depends on it.
+fn progress(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// A figure without traffic.
-fn idle(quantity: Quantity) -> Subject {
-    Subject { quantity, shape: None, pacing: None }
+fn smooth(shape: Shape) -> Option<(Shape, Pacing)> {
+    Some((shape, Pacing::Smooth))
 }
 
-/// The servers in the order of a run, the first of which is another one in the next.
-fn in_turn(servers: &[Contender], run: u32) -> Vec<Contender> {
-    let mut servers = servers.to_vec();
-    let places = (run as usize - 1) % servers.len().max(1);
-    servers.rotate_left(places);
-    servers
+/// The shapes of each layout.
+fn by_layout(shapes: &[Shape]) -> Vec<(Layout, Vec<Shape>)> {
+    let mut layouts: BTreeMap<Layout, Vec<Shape>> = BTreeMap::new();
+    for &shape in shapes {
+        layouts.entry(shape.layout()).or_default().push(shape);
+    }
+    layouts.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -224,10 +366,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_server_begins_in_each_run() {
-        let servers = [Contender::Edgerelay, Contender::Coturn, Contender::Plain];
-        let first = |run| in_turn(&servers, run)[0];
-        assert_eq!([1, 2, 3, 4].map(first), [servers[0], servers[1], servers[2], servers[0]]);
-        assert_eq!(in_turn(&[], 1), []);
+    fn traffic_that_goes_through_the_same_allocations_is_measured_with_the_same_servers() {
+        let [up, down, pair, few] =
+            ["up-160-100", "down-1200-100", "pair-160-100", "up-160-1"].map(|text| text.parse().unwrap());
+        let layouts: Vec<_> =
+            by_layout(&[up, pair, few, down]).into_iter().map(|(_, shapes)| shapes).collect();
+        assert_eq!(layouts, [vec![few], vec![up, down], vec![pair]]);
     }
 }

@@ -14,7 +14,7 @@ use crate::{server::Contender, shape::Shape};
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// Two minutes instead of half an hour: one run, fewer shapes.
+    /// A minute or two instead of half an hour: one run, fewer shapes.
     #[arg(long)]
     pub quick: bool,
     /// What to measure.
@@ -26,7 +26,7 @@ pub struct Cli {
     /// Traffic as DIRECTION-BYTES-ALLOCATIONS, such as up-160-100,both-1200-1,pair-160-100.
     #[arg(long, value_delimiter = ',')]
     pub shapes: Vec<Shape>,
-    /// How often each figure is taken; medians are told.
+    /// How often servers are started anew and all figures are taken; medians are told.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
     /// Write every single figure there.
@@ -76,6 +76,9 @@ pub enum Role {
         /// How many sessions its table has.
         sessions: u32,
     },
+    /// Takes all figures, keeps them in e2e/bench/results/published.json and makes README's tables of
+    /// them.
+    Publish,
     /// Makes README's tables of the run that is kept in e2e/bench/results/published.json.
     Table,
 }

@@ -24,6 +24,7 @@ pub fn build_relay(release: bool) -> Result<PathBuf, BuildError> {
         .args(["build", "-p", "edgerelay", "--bin", "edgerelay"])
         .args(release.then_some("--release"))
         .arg("--message-format=json-render-diagnostics")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
@@ -41,9 +42,9 @@ pub fn build_relay(release: bool) -> Result<PathBuf, BuildError> {
 pub const TURN_RS: &str = "4.1.5";
 
 /// Finds turn-rs, or has cargo build and install it into the cache, which is
-/// `$EDGERELAY_CACHE` or `~/.cache/edgerelay`.
+/// `$RELAY_TEST_CACHE` or `~/.cache/edgerelay`, as the tests have it.
 pub fn install_turn_rs() -> Result<PathBuf, TurnRsError> {
-    let cache = env::var_os("EDGERELAY_CACHE").map(PathBuf::from);
+    let cache = env::var_os("RELAY_TEST_CACHE").map(PathBuf::from);
     let cache = cache.or_else(|| Some(env::home_dir()?.join(".cache/edgerelay")));
     let root = cache.ok_or(TurnRsError::NoCache)?.join(format!("turn-server-{TURN_RS}"));
     let binary = root.join("bin/turn-server");
@@ -64,7 +65,7 @@ pub fn install_turn_rs() -> Result<PathBuf, TurnRsError> {
 #[derive(Debug, thiserror::Error)]
 pub enum TurnRsError {
     /// No place for it.
-    #[error("there is no home directory to install turn-rs in: set EDGERELAY_CACHE")]
+    #[error("there is no home directory to install turn-rs in: set RELAY_TEST_CACHE")]
     NoCache,
     /// cargo did not run.
     #[error("cannot run cargo to install turn-rs ({0}): leave it out with --servers")]
@@ -72,6 +73,17 @@ pub enum TurnRsError {
     /// It failed.
     #[error("`cargo install turn-server` failed: leave it out with --servers")]
     Failed,
+}
+
+/// The commit that the checkout has, `-dirty` where it has changes beside it.
+fn revision() -> String {
+    // Root may look into a checkout that is somebody else's.
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "-C", env!("CARGO_MANIFEST_DIR")])
+        .args(["describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"])
+        .output();
+    let revision = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    revision.ok().filter(|revision| !revision.is_empty()).unwrap_or_else(|| "of an unknown commit".to_owned())
 }
 
 /// The machine and what runs on it, in one line.
@@ -84,15 +96,22 @@ pub fn describe() -> String {
     let coturn = Command::new("turnserver").arg("--version").output();
     let coturn = coturn.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     format!(
-        "{model}, {cores} cores, Linux {}, coturn {}, turn-rs {TURN_RS}",
+        "{model}, {cores} cores, Linux {}, EdgeRelay {}, coturn {}, turn-rs {TURN_RS}",
         file("/proc/sys/kernel/osrelease").trim(),
+        revision(),
         coturn.ok().filter(|version| !version.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
     )
 }
 
 /// The command that runs this program as it was run.
 pub fn command_line() -> String {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let separator = if arguments.is_empty() { "" } else { " -- " };
-    format!("cargo run --release -p edgerelay-bench{separator}{}", arguments.join(" "))
+    let mut arguments = env::args();
+    let program = arguments.next().unwrap_or_default();
+    let program = match env::var_os("CARGO") {
+        Some(_) if cfg!(debug_assertions) => "cargo run -p edgerelay-bench --".to_owned(),
+        Some(_) => "cargo run --release -p edgerelay-bench --".to_owned(),
+        None => program,
+    };
+    let arguments: Vec<String> = arguments.collect();
+    format!("{program} {}", arguments.join(" ")).trim_end().to_owned()
 }

@@ -12,17 +12,16 @@ use std::{
 use clap::Parser as _;
 
 use edgerelay_bench::{
-    campaign::Campaign,
+    campaign::{Campaign, ROUNDS, receive_buffers},
     cli::{Cli, Role},
-    forwarder,
-    lab::Lab,
-    load::{self, Sockets},
-    machine,
-    measure::{Bench, MODERATE_RATE, Windows},
+    forwarder, load, machine,
+    measure::{CAPACITY_WINDOW, COST_WINDOW, LATENCY_WINDOW, TRIAL_WINDOW},
     plain,
-    published::Readme,
+    published::{Readme, publish},
+    rate::LADDER,
     report::{Detail, Report},
     server::{Contender, Stage, pin_to},
+    site::{CYCLES_WINDOW, Site},
 };
 
 fn main() -> ExitCode {
@@ -31,7 +30,8 @@ fn main() -> ExitCode {
         Some(Role::Forward { plain: false, sessions }) => forwarder::run(sessions).map_err(Into::into),
         Some(Role::Forward { plain: true, sessions }) => plain::run(sessions).map_err(Into::into),
         Some(Role::Table) => Readme::read().and_then(|readme| readme.write()).map_err(Into::into),
-        None => bench(&cli),
+        // The defaults are what is published.
+        Some(Role::Publish) | None => bench(&cli),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +44,8 @@ fn main() -> ExitCode {
 }
 
 fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    // First of all: the run itself may change what the checkout is.
+    let machine = machine::describe();
     let edgerelay = match &cli.edgerelay {
         Some(path) => path.clone(),
         None => machine::build_relay(true)?,
@@ -53,20 +55,19 @@ fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
         false => PathBuf::new(),
     };
     let (begun, clock) = (SystemTime::now(), Instant::now());
-    let stage = Stage { core: cli.server_core, edgerelay, turn_rs };
-    let lab = Lab::new()?;
-    let sockets = Sockets::open(&lab)?;
-    let machine = machine::describe();
     pin_to(cli.load_core)?;
-    let bench = Bench { lab, sockets, stage, windows: Windows::default() };
+    let stage = Stage { core: cli.server_core, edgerelay, turn_rs };
+    let contenders = Contender::ALL.into_iter().filter(|contender| cli.servers.contains(contender));
+    let sites: Vec<Site> =
+        contenders.map(|contender| Site::new(contender, stage.clone())).collect::<Result<_, _>>()?;
     let campaign = Campaign::new(cli);
     if cli.profile {
-        write!(io::stdout(), "{}", campaign.profiles(&bench)?)?;
+        write!(io::stdout(), "{}", campaign.profiles(&sites)?)?;
         return Ok(());
     }
-    let conditions = conditions(&bench.windows, &campaign.receive_buffers(&bench)?);
+    let conditions = conditions(campaign.runs, &receive_buffers(&sites)?);
     let mut report = Report { machine, command: machine::command_line(), conditions, ..Report::default() };
-    campaign.run(&bench, &mut report)?;
+    campaign.run(&sites, &mut report);
     report.time = format!(
         "Begun at {}, took {}.",
         humantime::format_rfc3339_seconds(begun),
@@ -76,19 +77,36 @@ fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &cli.json {
         fs::write(path, serde_json::to_vec_pretty(&report)?)?;
     }
-    Ok(())
+    if matches!(cli.role, Some(Role::Publish)) {
+        publish(&report)?;
+    }
+    match report.failures.len() {
+        0 => Ok(()),
+        failures => Err(format!("{failures} measurements failed, see above").into()),
+    }
 }
 
 /// How the figures are taken.
-fn conditions(windows: &Windows, receive_buffers: &str) -> Vec<String> {
+fn conditions(runs: u32, receive_buffers: &str) -> Vec<String> {
+    let [most, .., least] = LADDER;
     vec![
-        "One core for the server, one for the load; servers take turns, another one begins in each run; \
-         EdgeRelay runs with its defaults (log level, listeners) but for limits above the load."
+        format!(
+            "One core for the server whose turn it is, one for the load. All servers of a table run at once and \
+             take turns, another one begins each time; {runs} runs, each with new servers. EdgeRelay runs with \
+             its defaults (log level, listeners) but for limits above the load."
+        ),
+        "Figures are medians. A ratio is the median of the ratios of figures that were taken beside each \
+         other, with its quartiles."
             .to_owned(),
         format!(
-            "Windows: {:?} for CPU (at {MODERATE_RATE:.0} packets a second, smooth and in bursts of 200 µs), \
-             latency and cycles; {:?} for a rate that is to be free of loss (at most 0.1 % lost).",
-            windows.figure, windows.capacity
+            "CPU: {ROUNDS} windows of {COST_WINDOW:?} in each run, smooth and in bursts of 200 µs, at the \
+             rate of a fixed ladder ({most} to {least}) that is one step below the highest at which every server \
+             of the row lost at most 0.1 % in {TRIAL_WINDOW:?}. Who lost more when it was measured is marked, and \
+             so is the row."
+        ),
+        format!(
+            "Latency: {LATENCY_WINDOW:?}; cycles: {CYCLES_WINDOW:?}; rates that are to be free of loss: \
+             {CAPACITY_WINDOW:?} with at most 0.1 % lost and no queue of more than 20 ms at the end."
         ),
         format!(
             "Receive buffers in bytes, as the kernel counts: load {}, {receive_buffers}.",

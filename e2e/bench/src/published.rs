@@ -1,4 +1,4 @@
-//! README's figures: made of the one run that is kept.
+//! The one run that is kept, and README's figures made of it.
 
 use std::{fs, io, path::PathBuf};
 
@@ -22,11 +22,25 @@ pub enum PublishedError {
         source: io::Error,
     },
     /// The kept run.
-    #[error("{0} is not what `--json` writes: {1}")]
+    #[error("{0} is not what `publish` writes: {1}")]
     Report(PathBuf, serde_json::Error),
     /// README.
     #[error("README.md has no place for figures: it lacks the two lines\n{BEGIN}{END}")]
     NoPlace,
+}
+
+/// Keeps `report` and makes README's figures of it.
+pub fn publish(report: &Report) -> Result<(), PublishedError> {
+    let path = kept();
+    let json =
+        serde_json::to_vec_pretty(report).map_err(|error| PublishedError::Report(path.clone(), error))?;
+    fs::write(&path, json).map_err(|source| PublishedError::File { path, source })?;
+    Readme::read()?.write()
+}
+
+/// Where the run is kept, in the checkout that this program was built in.
+fn kept() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results/published.json")
 }
 
 /// README and what it is to be.
@@ -42,8 +56,7 @@ pub struct Readme {
 impl Readme {
     /// Reads README and the kept run, of the checkout that this program was built in.
     pub fn read() -> Result<Self, PublishedError> {
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let (path, kept) = (here.join("../../README.md"), here.join("results/published.json"));
+        let (path, kept) = (PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../README.md"), kept());
         let current = read(&path)?;
         let report: Report =
             serde_json::from_str(&read(&kept)?).map_err(|error| PublishedError::Report(kept, error))?;

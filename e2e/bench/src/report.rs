@@ -1,13 +1,14 @@
 //! The figures of all runs, and the tables made of them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    measure::TOLERATED_LOSS,
     server::Contender,
     shape::{Direction, Pacing, Shape},
-    statistics::{median, range},
+    statistics::Quartiles,
 };
 
 /// What a figure says.
@@ -67,6 +68,11 @@ impl Quantity {
         }
     }
 
+    /// Whether it is taken at one rate for all servers.
+    fn has_common_rate(self) -> bool {
+        matches!(self, Self::ProcessTime | Self::CoreTime)
+    }
+
     /// Whether README tells it.
     fn is_for_readme(self) -> bool {
         !matches!(self, Self::CoreTime | Self::OwnLatencyP50 | Self::OwnLatencyP99)
@@ -108,30 +114,43 @@ impl Subject {
     }
 }
 
-/// One figure of one run.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// The figures of one server in one run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// The run, from 1 on.
     pub run: u32,
-    /// What it is about.
+    /// What they are about.
     #[serde(flatten)]
     pub subject: Subject,
     /// Of which server.
     pub contender: Contender,
-    /// The figure.
-    pub value: f64,
-    /// Why the figure is not quite what it should be.
-    pub caveat: Option<Caveat>,
+    /// Packets sent in each second, where that was chosen.
+    pub rate: Option<f64>,
+    /// The figures, one for each time that it was the server's turn.
+    pub values: Vec<f64>,
+    /// The share of the packets that were lost meanwhile.
+    pub loss: f64,
+    /// The load could not send more, or not all that it was to.
+    pub load_bound: bool,
 }
 
-/// What makes a figure doubtful.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Caveat {
-    /// The load could not do more; the server could.
-    LoadBound,
-    /// Packets were lost where none should be.
-    Loss,
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, subject, contender, rate, values, loss, load_bound } = self;
+        write!(f, "run {run}, {:?}", subject.quantity)?;
+        if let Some(traffic) = subject.traffic() {
+            write!(f, ", {traffic}")?;
+        }
+        if let Some(rate) = rate {
+            write!(f, ", {rate:.0}/s")?;
+        }
+        write!(f, ", {contender}:")?;
+        values.iter().try_for_each(|value| write!(f, " {value:.2}"))?;
+        if *loss > 0.0 {
+            write!(f, ", {:.3} % lost", loss * 100.0)?;
+        }
+        f.write_str(if *load_bound { ", the load was the limit" } else { "" })
+    }
 }
 
 /// All figures, and what they were taken under.
@@ -145,6 +164,8 @@ pub struct Report {
     pub time: String,
     /// How the figures were taken, a sentence each.
     pub conditions: Vec<String>,
+    /// What could not be measured, and why.
+    pub failures: Vec<String>,
     /// The figures.
     pub samples: Vec<Sample>,
 }
@@ -152,9 +173,9 @@ pub struct Report {
 /// How much of the figures a table shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Every quantity, medians with their ranges.
+    /// Every quantity, medians with their quartiles.
     All,
-    /// What README tells: medians.
+    /// What README tells: medians, and the quartiles of ratios.
     Medians,
 }
 
@@ -167,6 +188,9 @@ impl Report {
         }
         for condition in &self.conditions {
             text.push_str(&format!("- {condition}\n"));
+        }
+        for failure in &self.failures {
+            text.push_str(&format!("- **Not measured**: {failure}\n"));
         }
         for quantity in Quantity::ALL {
             if detail == Detail::All || quantity.is_for_readme() {
@@ -195,6 +219,7 @@ impl Report {
         };
 
         let mut header = vec!["traffic".to_owned()];
+        header.extend(quantity.has_common_rate().then(|| "packets/s".to_owned()));
         header.extend(contenders.iter().map(Contender::to_string));
         header.extend(rivals.iter().map(|rival| format!("to {rival}")));
         let mut text = format!("\n**{}**\n\n", quantity.title());
@@ -204,6 +229,7 @@ impl Report {
         write_row(&mut text, &rule);
         for row in rows {
             let mut cells = vec![row.traffic().unwrap_or_else(|| NONE.to_owned())];
+            cells.extend(quantity.has_common_rate().then(|| self.rate(row)));
             cells.extend(contenders.iter().map(|contender| self.cell(row, *contender, detail)));
             cells.extend(rivals.iter().map(|rival| self.ratio(row, *rival)));
             write_row(&mut text, &cells);
@@ -211,36 +237,56 @@ impl Report {
         Some(text)
     }
 
-    /// The median with, where there are several runs, the range; marked where it is doubtful.
-    fn cell(&self, row: Subject, contender: Contender, detail: Detail) -> String {
-        let values = self.values(row, contender);
-        let (Some(middle), Some((least, greatest))) = (median(&values), range(&values)) else {
-            return NONE.to_owned();
-        };
-        let has = |caveat| self.select(row, contender).any(|sample| sample.caveat == Some(caveat));
-        let at_least = if has(Caveat::LoadBound) { "≥ " } else { "" };
-        let lossy = if has(Caveat::Loss) { " (loss)" } else { "" };
-        let format = |value| row.quantity.format(value);
-        let spread = if values.len() == 1 || detail == Detail::Medians {
-            String::new()
-        } else {
-            format!(" ({}–{})", format(least), format(greatest))
-        };
-        format!("{at_least}{}{spread}{lossy}", format(middle))
+    /// The rate of a row; marked where a server lost packets at it.
+    fn rate(&self, row: Subject) -> String {
+        let mut samples = self.samples.iter().filter(|sample| sample.subject == row);
+        let rate =
+            samples.next().and_then(|sample| sample.rate).map_or_else(|| NONE.to_owned(), with_thousands);
+        let lossy = Contender::ALL.into_iter().any(|contender| self.loss(row, contender) > TOLERATED_LOSS);
+        if lossy { format!("{rate} (**loss**)") } else { rate }
     }
 
-    /// EdgeRelay's median over a rival's.
+    /// The median; marked where it is doubtful.
+    fn cell(&self, row: Subject, contender: Contender, detail: Detail) -> String {
+        let values = self.select(row, contender).flat_map(|sample| &sample.values).copied().collect();
+        let Some(figure) = Quartiles::of(values) else { return NONE.to_owned() };
+        let format = |value| row.quantity.format(value);
+        let mut cell = format(figure.median);
+        if detail == Detail::All && figure.lower < figure.upper {
+            cell.push_str(&format!(" ({}–{})", format(figure.lower), format(figure.upper)));
+        }
+        let loss = self.loss(row, contender);
+        if loss > TOLERATED_LOSS {
+            cell.push_str(&format!(" ({:.1} % lost)", loss * 100.0));
+        }
+        let load_bound = self.select(row, contender).any(|sample| sample.load_bound);
+        match (load_bound, row.quantity.has_common_rate()) {
+            (true, true) => cell.push_str(" (at less than this rate)"),
+            (true, false) => cell.insert_str(0, "≥ "),
+            (false, _) => {}
+        }
+        cell
+    }
+
+    /// EdgeRelay's figures over a rival's, each taken just before or after the other: the median and
+    /// the quartiles.
     fn ratio(&self, row: Subject, rival: Contender) -> String {
-        let of = |contender| median(&self.values(row, contender));
-        match (of(Contender::Edgerelay), of(rival)) {
-            (Some(ours), Some(theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
-            _ => NONE.to_owned(),
+        let ratios = self.select(row, Contender::Edgerelay).flat_map(|ours| {
+            let theirs = self.select(row, rival).filter(|theirs| theirs.run == ours.run);
+            theirs
+                .flat_map(|theirs| ours.values.iter().zip(&theirs.values))
+                .map(|(ours, theirs)| ours / theirs)
+        });
+        match Quartiles::of(ratios.filter(|ratio| ratio.is_finite()).collect()) {
+            Some(Quartiles { lower, median, upper }) => format!("{median:.2} ({lower:.2}–{upper:.2})"),
+            None => NONE.to_owned(),
         }
     }
 
-    /// The figures that `contender` reached, one for each run.
-    fn values(&self, row: Subject, contender: Contender) -> Vec<f64> {
-        self.select(row, contender).map(|sample| sample.value).collect()
+    /// The share of packets that a server lost, in the mean of its runs.
+    fn loss(&self, row: Subject, contender: Contender) -> f64 {
+        let losses: Vec<f64> = self.select(row, contender).map(|sample| sample.loss).collect();
+        losses.iter().sum::<f64>() / losses.len().max(1) as f64
     }
 
     fn select(&self, row: Subject, contender: Contender) -> impl Iterator<Item = &Sample> {
@@ -273,13 +319,21 @@ fn write_row(text: &mut String, cells: &[String]) {
 mod tests {
     use super::*;
 
-    fn report(samples: &[(u32, Contender, f64)]) -> Report {
+    fn report(samples: &[(u32, Contender, &[f64])]) -> Report {
         let subject = Subject {
             quantity: Quantity::ProcessTime,
             shape: Some("up-1200-1000".parse().unwrap()),
             pacing: Some(Pacing::Smooth),
         };
-        let sample = |&(run, contender, value)| Sample { run, subject, contender, value, caveat: None };
+        let sample = |&(run, contender, values): &(u32, Contender, &[f64])| Sample {
+            run,
+            subject,
+            contender,
+            rate: Some(50_000.0),
+            values: values.to_vec(),
+            loss: 0.0,
+            load_bound: false,
+        };
         Report { samples: samples.iter().map(sample).collect(), ..Report::default() }
     }
 
@@ -287,44 +341,64 @@ mod tests {
         report.markdown(detail).lines().last().unwrap().to_owned()
     }
 
+    const TRAFFIC: &str = "1,200 B, client → peer, 1,000 allocations, smooth | 50,000";
+
     #[test]
-    fn ratios_are_of_medians() {
+    fn ratios_are_of_figures_that_were_taken_beside_each_other() {
         let report = report(&[
-            (1, Contender::Edgerelay, 2.0),
-            (2, Contender::Edgerelay, 9.0),
-            (3, Contender::Edgerelay, 3.0),
-            (1, Contender::Coturn, 4.0),
-            (1, Contender::Floor, 2.5),
+            (1, Contender::Edgerelay, &[2.0, 3.0]),
+            (1, Contender::Coturn, &[4.0, 4.0]),
+            (2, Contender::Coturn, &[9.0, 10.0]),
+            (2, Contender::Edgerelay, &[9.0, 5.0]),
+            (1, Contender::Floor, &[2.5, 2.5]),
         ]);
-        let traffic = "1,200 B, client → peer, 1,000 allocations, smooth";
         assert_eq!(
             last_line(&report, Detail::All),
-            format!("| {traffic} | 3.00 (2.00–9.00) | 4.00 | 2.50 | 0.75 | 1.20 |")
+            format!(
+                "| {TRAFFIC} | 4.00 (2.75–6.00) | 6.50 (4.00–9.25) | 2.50 \
+                 | 0.62 (0.50–0.81) | 1.00 (0.90–1.10) |"
+            )
         );
         assert_eq!(
             last_line(&report, Detail::Medians),
-            format!("| {traffic} | 3.00 | 4.00 | 2.50 | 0.75 | 1.20 |")
+            format!("| {TRAFFIC} | 4.00 | 6.50 | 2.50 | 0.62 (0.50–0.81) | 1.00 (0.90–1.10) |")
         );
     }
 
     #[test]
     fn without_ours_there_are_no_ratios() {
-        let report = report(&[(1, Contender::Coturn, 4.0), (1, Contender::Floor, 2.5)]);
-        assert!(last_line(&report, Detail::All).ends_with("smooth | 4.00 | 2.50 |"));
+        let report = report(&[(1, Contender::Coturn, &[4.0]), (1, Contender::Floor, &[2.5])]);
+        assert_eq!(last_line(&report, Detail::Medians), format!("| {TRAFFIC} | 4.00 | 2.50 |"));
     }
 
     #[test]
-    fn a_doubtful_figure_is_marked() {
-        let mut report = report(&[(1, Contender::Floor, 2.5)]);
-        report.samples[0].caveat = Some(Caveat::LoadBound);
-        assert!(last_line(&report, Detail::All).ends_with("| ≥ 2.50 |"));
-        report.samples[0].caveat = Some(Caveat::Loss);
-        assert!(last_line(&report, Detail::Medians).ends_with("| 2.50 (loss) |"));
+    fn loss_is_told_of_the_server_and_of_the_row() {
+        let mut report = report(&[(1, Contender::Coturn, &[4.0]), (1, Contender::Floor, &[2.5])]);
+        report.samples[1].loss = 0.015;
+        assert_eq!(
+            last_line(&report, Detail::Medians),
+            format!("| {TRAFFIC} (**loss**) | 4.00 | 2.50 (1.5 % lost) |")
+        );
+    }
+
+    #[test]
+    fn a_limit_of_the_load_is_told() {
+        let mut report = report(&[(1, Contender::Floor, &[2.5])]);
+        report.samples[0].load_bound = true;
+        assert!(last_line(&report, Detail::Medians).ends_with("| 2.50 (at less than this rate) |"));
+        report.samples[0].subject.quantity = Quantity::Capacity;
+        assert!(last_line(&report, Detail::Medians).ends_with("| ≥ 2 |"));
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_told() {
+        let report = Report { failures: vec!["coturn does not answer".to_owned()], ..Report::default() };
+        assert!(report.markdown(Detail::Medians).contains("**Not measured**: coturn does not answer"));
     }
 
     #[test]
     fn a_file_keeps_every_figure() {
-        let report = report(&[(1, Contender::TurnRs, 2.5), (2, Contender::Edgerelay, 1.0 / 3.0)]);
+        let report = report(&[(1, Contender::TurnRs, &[2.5]), (2, Contender::Edgerelay, &[1.0 / 3.0])]);
         let read: Report = serde_json::from_slice(&serde_json::to_vec(&report).unwrap()).unwrap();
         assert_eq!(read.markdown(Detail::All), report.markdown(Detail::All));
     }

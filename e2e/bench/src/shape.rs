@@ -93,9 +93,23 @@ pub const LEAST_PAYLOAD: usize = 16;
 /// The largest payload that fits 1,500 bytes of Ethernet with a ChannelData header.
 pub const LARGEST_PAYLOAD: usize = 1468;
 /// The most allocations: each takes one file descriptor of the server.
-pub const MOST_ALLOCATIONS: u32 = 8_000;
+pub const MOST_ALLOCATIONS: u32 = 10_000;
+
+/// What traffic goes through, whatever its direction and size: servers are started for it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layout {
+    /// Whether allocations are the two sides of calls ([`Direction::Pair`]).
+    pub paired: bool,
+    /// Allocations, or pairs of them.
+    pub count: u32,
+}
 
 impl Shape {
+    /// What it goes through.
+    pub fn layout(self) -> Layout {
+        Layout { paired: self.direction == Direction::Pair, count: self.allocations }
+    }
+
     /// Every combination of these directions, payloads and numbers of allocations.
     pub fn combinations(directions: &[Direction], payloads: &[usize], allocations: &[u32]) -> Vec<Self> {
         let mut shapes = Vec::new();
@@ -130,7 +144,7 @@ impl<'de> Deserialize<'de> for Shape {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "a shape is DIRECTION-BYTES-ALLOCATIONS such as up-160-100: up, down, both or pair, {LEAST_PAYLOAD} to \
-     {LARGEST_PAYLOAD} bytes, 1 to {MOST_ALLOCATIONS} allocations"
+     {LARGEST_PAYLOAD} bytes, 1 to {MOST_ALLOCATIONS} allocations or half as many pairs"
 )]
 pub struct NoShape;
 
@@ -145,8 +159,9 @@ impl FromStr for Shape {
             Direction::ALL.into_iter().find(|direction| direction.word() == word).ok_or(NoShape)?;
         let payload = next()?.parse().map_err(|_| NoShape)?;
         let allocations = next()?.parse().map_err(|_| NoShape)?;
+        let most = if direction == Direction::Pair { MOST_ALLOCATIONS / 2 } else { MOST_ALLOCATIONS };
         let fits = (LEAST_PAYLOAD..=LARGEST_PAYLOAD).contains(&payload)
-            && (1..=MOST_ALLOCATIONS).contains(&allocations)
+            && (1..=most).contains(&allocations)
             && parts.next().is_none();
         if fits { Ok(Self { direction, payload, allocations }) } else { Err(NoShape) }
     }
@@ -165,7 +180,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_no_shape() {
-        for text in ["", "up", "up-160", "up-160-1-1", "left-160-1", "up-15-1", "up-1469-1", "up-160-0"] {
+        let sizes = ["up-15-1", "up-1469-1", "up-160-0", "up-160-10001", "pair-160-5001"];
+        for text in ["", "up", "up-160", "up-160-1-1", "left-160-1"].into_iter().chain(sizes) {
             assert_eq!(text.parse::<Shape>(), Err(NoShape), "{text}");
         }
     }

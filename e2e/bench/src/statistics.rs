@@ -1,39 +1,47 @@
-//! Medians and ranges of a few runs.
+//! Quartiles of a few figures.
 
-/// The median: the middle value, or the mean of the two in the middle. `None` of nothing.
-pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *sorted.get(sorted.len() / 2 - 1)?;
-    Some(f64::midpoint(lower, upper))
+/// Where a quarter, half and three quarters of some figures are not greater.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quartiles {
+    /// The lower quartile.
+    pub lower: f64,
+    /// The median.
+    pub median: f64,
+    /// The upper quartile.
+    pub upper: f64,
 }
 
-/// The least and the greatest value. `None` of nothing.
-pub fn range(values: &[f64]) -> Option<(f64, f64)> {
-    let least = values.iter().copied().min_by(f64::total_cmp)?;
-    let greatest = values.iter().copied().max_by(f64::total_cmp)?;
-    Some((least, greatest))
+impl Quartiles {
+    /// Those of `values`, interpolated where they fall between two; `None` of nothing.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let at = |share: f64| {
+            let place = share * last as f64;
+            let (below, above) = (values.get(place.floor() as usize)?, values.get(place.ceil() as usize)?);
+            Some(below + (above - below) * place.fract())
+        };
+        Some(Self { lower: at(0.25)?, median: at(0.5)?, upper: at(0.75)? })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[4.0]), Some(4.0));
-        assert_eq!(median(&[9.0, 1.0, 4.0]), Some(4.0));
-        assert_eq!(median(&[9.0, 1.0, 4.0, 2.0]), Some(3.0));
+    fn of(values: &[f64]) -> Option<(f64, f64, f64)> {
+        Quartiles::of(values.to_vec()).map(|Quartiles { lower, median, upper }| (lower, median, upper))
     }
 
     #[test]
-    fn the_range_ends_at_the_extremes() {
-        assert_eq!(range(&[]), None);
-        assert_eq!(range(&[3.0, -1.0, 2.0]), Some((-1.0, 3.0)));
+    fn quartiles_divide_the_figures_in_four() {
+        assert_eq!(of(&[5.0, 1.0, 4.0, 2.0, 3.0]), Some((2.0, 3.0, 4.0)));
+    }
+
+    #[test]
+    fn between_two_figures_they_are_interpolated() {
+        assert_eq!(of(&[9.0, 1.0]), Some((3.0, 5.0, 7.0)));
+        assert_eq!(of(&[4.0]), Some((4.0, 4.0, 4.0)));
+        assert_eq!(of(&[]), None);
     }
 }

@@ -9,7 +9,7 @@ use procfs::{CurrentSI as _, KernelStats, ProcError, ProcResult};
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClocks {
     process: Duration,
-    core_idle: Duration,
+    core_unused: Duration,
     taken: Instant,
 }
 
@@ -19,7 +19,8 @@ pub struct CpuTime {
     /// What the process ran, in user space and in the kernel, with the interrupts that ran in its
     /// place (the kernel's network softirqs among them, unless it accounts them apart).
     pub process: Duration,
-    /// What its core was not idle, whoever used it.
+    /// What its core was not idle, whoever used it; what the host took from the virtual machine is not
+    /// counted (nor is it in `process`, where the kernel knows of it).
     pub core: Duration,
 }
 
@@ -37,8 +38,10 @@ impl CpuClocks {
         }
         let stat = KernelStats::current()?;
         let time = stat.cpu_time.get(core).ok_or(ProcError::NotFound(None))?;
-        let core_idle = time.idle_duration() + time.iowait_duration().unwrap_or_default();
-        Ok(Self { process, core_idle, taken: Instant::now() })
+        let core_unused = time.idle_duration()
+            + time.iowait_duration().unwrap_or_default()
+            + time.steal_duration().unwrap_or_default();
+        Ok(Self { process, core_unused, taken: Instant::now() })
     }
 
     /// The time spent since `earlier`.
@@ -46,7 +49,7 @@ impl CpuClocks {
         let elapsed = self.taken.duration_since(earlier.taken);
         CpuTime {
             process: self.process.saturating_sub(earlier.process),
-            core: elapsed.saturating_sub(self.core_idle.saturating_sub(earlier.core_idle)),
+            core: elapsed.saturating_sub(self.core_unused.saturating_sub(earlier.core_unused)),
         }
     }
 }

@@ -9,5 +9,5 @@ pub use cycles::Cycles;
 pub use session::{
     DialogueError, Framing, Session, is_answering, open_allocations, open_channels, open_pairs,
 };
-pub use sockets::{BUFFER, Sockets};
+pub use sockets::{BUFFER, Sockets, SocketsError};
 pub use traffic::{Offer, Outcome, run};

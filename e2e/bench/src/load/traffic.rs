@@ -41,6 +41,8 @@ pub struct Outcome {
     pub received: u64,
     /// Packets that arrived changed, or where they did not belong.
     pub wrong: u64,
+    /// Packets that had not arrived when the last one left.
+    pub under_way: u64,
     /// The nanoseconds that each of those that arrived took.
     pub latencies: Histogram<u64>,
 }
@@ -51,12 +53,17 @@ impl Outcome {
         let Ok(latencies) = Histogram::new(DIGITS) else {
             unreachable!("one to five digits are within what a histogram takes")
         };
-        Self { planned, sent: 0, received: 0, wrong: 0, latencies }
+        Self { planned, sent: 0, received: 0, wrong: 0, under_way: 0, latencies }
     }
 
     /// The share of the sent packets that did not arrive.
     pub fn loss(&self) -> f64 {
         if self.sent == 0 { 1.0 } else { 1.0 - self.received as f64 / self.sent as f64 }
+    }
+
+    /// Whether the server was behind at the end: a queue that grows lasts for a while without loss.
+    pub fn is_behind(&self, rate: f64) -> bool {
+        self.under_way as f64 > rate * KEEPING_UP.as_secs_f64()
     }
 
     /// Whether the load itself could not send what was planned.
@@ -65,6 +72,8 @@ impl Outcome {
     }
 }
 
+/// A server keeps up if it is behind by no more than the packets of this time.
+const KEEPING_UP: Duration = Duration::from_millis(20);
 /// How long the last packets may be on their way.
 const DRAIN: Duration = Duration::from_millis(200);
 /// How long the first one may be on its way: a server that was not let run in the meantime is not dead.
@@ -112,7 +121,7 @@ impl<'a> Traffic<'a> {
     }
 
     fn run(mut self) -> io::Result<Outcome> {
-        let mut attempted = 0;
+        let (mut attempted, mut ended) = (0, false);
         self.begun = Instant::now();
         loop {
             let elapsed = self.begun.elapsed();
@@ -121,6 +130,10 @@ impl<'a> Traffic<'a> {
                 attempted += due;
                 self.send(attempted - due, due)?;
             } else {
+                if !ended {
+                    ended = true;
+                    self.outcome.under_way = self.outcome.sent.saturating_sub(self.outcome.received);
+                }
                 let patience = if self.outcome.received == 0 { PATIENCE } else { DRAIN };
                 let all = self.outcome.received >= self.outcome.sent;
                 if all || elapsed > self.offer.duration + patience {
@@ -318,5 +331,12 @@ mod tests {
         assert!(!outcome.is_short_of_load());
         assert!(Outcome { sent: 90, ..outcome }.is_short_of_load());
         assert_eq!(Outcome::of(100).loss(), 1.0);
+    }
+
+    #[test]
+    fn a_queue_of_more_than_a_moment_is_no_keeping_up() {
+        let outcome = Outcome { sent: 10_000, received: 10_000, under_way: 1_001, ..Outcome::of(10_000) };
+        assert!(outcome.is_behind(50_000.0));
+        assert!(!Outcome { under_way: 1_000, ..outcome }.is_behind(50_000.0));
     }
 }
