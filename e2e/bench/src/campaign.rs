@@ -109,16 +109,16 @@ impl Campaign {
     }
 }
 
-/// The receive buffers that each server's sockets have, as a sentence.
-pub fn receive_buffers(sites: &[Site]) -> Result<String, MeasureError> {
-    let mut parts = Vec::new();
-    for site in sites {
-        if let Some((least, largest)) = site.receive_buffers()? {
-            let range = if least == largest { String::new() } else { format!(" to {largest}") };
-            parts.push(format!("{} {least}{range}", site.contender));
-        }
-    }
-    Ok(parts.join(", "))
+/// The receive buffers that each server's sockets have, as a part of a sentence. Why they are unknown is
+/// told when the server is measured.
+pub fn receive_buffers(sites: &[Site]) -> String {
+    let of = |site: &Site| match site.receive_buffers() {
+        Ok(Some((least, largest))) if least == largest => least.to_string(),
+        Ok(Some((least, largest))) => format!("{least} to {largest}"),
+        Ok(None) | Err(_) => "unknown".to_owned(),
+    };
+    let parts: Vec<String> = sites.iter().map(|site| format!("{} {}", site.contender, of(site))).collect();
+    parts.join(", ")
 }
 
 /// What the first run finds and the others go on with.

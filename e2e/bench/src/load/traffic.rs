@@ -50,8 +50,9 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing sent yet of so many packets.
     pub fn of(planned: u64) -> Self {
-        let Ok(latencies) = Histogram::new(DIGITS) else {
-            unreachable!("one to five digits are within what a histogram takes")
+        // With bounds: one that grows does not do so for what is recorded saturating.
+        let Ok(latencies) = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, DIGITS) else {
+            unreachable!("these bounds and digits are within what a histogram takes")
         };
         Self { planned, sent: 0, received: 0, wrong: 0, under_way: 0, latencies }
     }
@@ -80,6 +81,8 @@ const DRAIN: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of ChannelData's header.
 const HEADER: usize = stun::CHANNEL_HEADER_LEN;
+/// The longest time that a packet can take here; longer than all that is waited for.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Significant digits of latencies.
 const DIGITS: u8 = 3;
 /// What a payload holds behind its stamp.
@@ -331,6 +334,14 @@ mod tests {
         assert!(!outcome.is_short_of_load());
         assert!(Outcome { sent: 90, ..outcome }.is_short_of_load());
         assert_eq!(Outcome::of(100).loss(), 1.0);
+    }
+
+    #[test]
+    fn a_latency_is_the_time_since_the_packet_left() {
+        let mut outcome = Outcome::of(1);
+        count(&mut outcome, Arrived::Right { left: 1_000_000 }, Duration::from_micros(3_500));
+        let half = outcome.latencies.value_at_quantile(0.5) as f64;
+        assert!((half - 2_500_000.0).abs() < 0.001 * half, "{half} ns");
     }
 
     #[test]
