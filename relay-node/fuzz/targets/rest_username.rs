@@ -6,18 +6,18 @@
 mod relay;
 
 use libfuzzer_sys::fuzz_target;
-use relay::{REALM, Relay, SECRET, START, client, message};
+use relay::{Node, REALM, SECRET, START, client, message};
 use stun::attribute::{Nonce, Realm, RequestedTransport, Username};
 use stun::{Class, Key, Method};
 use turn::Transport;
 use turn::credentials::Secret;
 
 fuzz_target!(|username: &[u8]| {
-    let mut relay = Relay::new();
+    let mut node = Node::new();
     let client = client("198.51.100.1:1000", Transport::Udp);
     let password = Secret::new(SECRET).expect("it is long enough").password(username);
     let key = Key::long_term_md5(username, REALM.as_bytes(), password.as_bytes());
-    let nonce = relay.nonce(&client);
+    let nonce = node.workers[0].nonce(&client);
     let request = message(Class::Request, Method::ALLOCATE, 1, |writer| {
         let mut write = || {
             writer.attribute(&RequestedTransport::UDP)?.attribute(&Username(username))?;
@@ -26,8 +26,8 @@ fuzz_target!(|username: &[u8]| {
         };
         write().expect("the longest input fits");
     });
-    relay.client_packet(&client, &request);
-    if relay.is_opening() {
+    node.client_packet(0, &client, &request);
+    if node.workers[0].is_opening() {
         let name = str::from_utf8(username).expect("no other name is let in");
         let (expiry, user) = name.split_once(':').unwrap_or((name, ""));
         assert!(expiry.bytes().all(|byte| byte.is_ascii_digit()), "{name:?}");
@@ -36,5 +36,5 @@ fuzz_target!(|username: &[u8]| {
         assert!(!user.chars().any(char::is_control), "{name:?}");
         assert!(username.len() <= 508);
     }
-    relay.end();
+    node.end();
 });

@@ -5,12 +5,12 @@
 
 mod relay;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use relay::{REALM, Relay, SECRET, client, message};
+use relay::{Node, REALM, SECRET, client, message};
 use stun::attribute::*;
 use stun::{AttributeType, Class, Key, MessageWriter, Method};
 use turn::credentials::Secret;
@@ -23,14 +23,17 @@ fuzz_target!(|bytes: &[u8]| {
         // Ends when the input does.
         let _ = world.step(&mut input);
     }
-    world.relay.end();
+    world.node.end();
 });
 
+/// Stands for a relayed address that is open, whichever.
+const A_RELAYED_ONE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), 50_000);
 /// A name whose time ends long after everything else.
 const CAROL: &str = "1900000000:carol";
 
 struct World {
-    relay: Relay,
+    node: Node,
+    /// In turn of the one worker and of the other.
     clients: [Account; 4],
     peers: [SocketAddr; 5],
     next_transaction: u8,
@@ -60,7 +63,7 @@ impl World {
         let address = |text: &str| text.parse().expect("an address");
         let carols_password = Secret::new(SECRET).expect("it is long enough").password(CAROL.as_bytes());
         Self {
-            relay: Relay::new(),
+            node: Node::new(),
             clients: [
                 Account::of("alice", "wonderland", client("198.51.100.1:1000", Transport::Udp)),
                 Account::of("bob", "builder", client("198.51.100.1:1000", Transport::Tcp)),
@@ -71,7 +74,7 @@ impl World {
                 address("198.51.100.9:9"),
                 address("198.51.100.9:10"),
                 address("[2001:db8:3::3]:7"),
-                address("203.0.113.1:50000"),
+                A_RELAYED_ONE,
                 address("10.0.0.1:5"),
             ],
             next_transaction: 0,
@@ -79,7 +82,7 @@ impl World {
     }
 
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        match input.int_in_range(0..=10)? {
+        match input.int_in_range(0..=11)? {
             0 => self.stranger(input),
             1..=4 => self.request(input),
             5 => self.send(input),
@@ -87,28 +90,52 @@ impl World {
             7 => self.peer_packet(input),
             8 => {
                 let seconds = *input.choose(&[0, 1, 29, 30, 299, 300, 599, 600, 3600])?;
-                self.relay.wait(Duration::from_secs(seconds));
+                self.node.wait(Duration::from_secs(seconds));
                 Ok(())
             }
             9 => {
                 let outcomes =
                     [Ok(()), Err(OpenError::InUse), Err(OpenError::Exhausted), Err(OpenError::Unavailable)];
-                self.relay.open_sockets(|| *input.choose(&outcomes).unwrap_or(&Ok(())));
+                for worker in &mut self.node.workers {
+                    worker.open_sockets(|| *input.choose(&outcomes).unwrap_or(&Ok(())));
+                }
                 Ok(())
             }
-            _ => self.rare(input),
+            10 => self.rare(input),
+            _ => {
+                self.node.deliver();
+                Ok(())
+            }
         }
     }
 
     /// A packet of any bytes. Without credentials it allocates nothing.
     fn stranger(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        let client = input.choose(&self.clients)?.client;
+        let account = self.account(input)?;
         let length = input.int_in_range(0..=64)?;
         let packet = input.bytes(length.min(input.len()))?;
-        let before = self.relay.turn.allocations();
-        self.relay.client_packet(&client, packet);
-        assert_eq!(self.relay.turn.allocations(), before);
+        let before = self.node.allocations();
+        self.client_packet(account, packet);
+        assert_eq!(self.node.allocations(), before);
         Ok(())
+    }
+
+    fn account(&self, input: &mut Unstructured<'_>) -> Result<usize> {
+        input.choose_index(self.clients.len())
+    }
+
+    fn client_packet(&mut self, account: usize, packet: &[u8]) {
+        self.node.client_packet(account % 2, &self.clients[account].client, packet);
+    }
+
+    fn peer(&self, input: &mut Unstructured<'_>) -> Result<SocketAddr> {
+        let peer = *input.choose(&self.peers)?;
+        let open = if peer == A_RELAYED_ONE { self.node.open() } else { Vec::new() };
+        if open.is_empty() {
+            return Ok(peer);
+        }
+        let (_, _, relayed) = *input.choose(&open)?;
+        Ok(relayed)
     }
 
     /// A request with credentials and any attributes.
@@ -120,13 +147,14 @@ impl World {
             Method::CHANNEL_BIND,
             Method::BINDING,
         ];
-        let Account { client, user, md5, sha256 } = input.choose(&self.clients)?;
+        let account = self.account(input)?;
+        let Account { client, user, md5, sha256 } = &self.clients[account];
         let method = *input.choose(&METHODS)?;
         let modern = input.ratio(1, 4)?;
         if !input.ratio(1, 8)? {
             self.next_transaction = self.next_transaction.wrapping_add(1);
         }
-        let nonce = self.relay.nonce(client);
+        let nonce = self.node.workers[account % 2].nonce(client);
         let packet = message(Class::Request, method, self.next_transaction, |writer| {
             // What does not fit, or is not there any more, is left out.
             if method == Method::ALLOCATE && !input.ratio(1, 8).unwrap_or(false) {
@@ -146,7 +174,7 @@ impl World {
                 writer.integrity_sha1(md5)
             };
         });
-        self.relay.client_packet(client, &packet);
+        self.client_packet(account, &packet);
         Ok(())
     }
 
@@ -156,10 +184,10 @@ impl World {
             1 => writer.attribute(&EvenPort { reserve_next: input.arbitrary()? }),
             2 => writer.raw(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[input.int_in_range(1..=3)?, 0, 0, 0]),
             3 => writer.raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[input.int_in_range(1..=3)?, 0, 0, 0]),
-            4..=6 => writer.attribute(&XorPeerAddress(*input.choose(&self.peers)?)),
+            4..=6 => writer.attribute(&XorPeerAddress(self.peer(input)?)),
             7 | 8 => writer.raw(AttributeType::CHANNEL_NUMBER, &[0x40, input.int_in_range(0..=4)?, 0, 0]),
             9 => writer.attribute(&DontFragment),
-            10 => writer.attribute(&self.relay.token.unwrap_or(ReservationToken([0; 8]))),
+            10 => writer.attribute(&self.node.token().unwrap_or(ReservationToken([0; 8]))),
             _ => {
                 let kind = AttributeType(input.int_in_range(0..=0x0030)?);
                 let length = input.int_in_range(0..=20)?;
@@ -170,64 +198,71 @@ impl World {
     }
 
     fn send(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        let client = input.choose(&self.clients)?.client;
-        let peer = *input.choose(&self.peers)?;
+        let account = self.account(input)?;
+        let peer = self.peer(input)?;
         let payload = vec![1; input.int_in_range(0..=1500)?];
         let packet = message(Class::Indication, Method::SEND, 0, |writer| {
             let _ = writer.attribute(&XorPeerAddress(peer));
             let _ = writer.attribute(&Data(&payload));
         });
-        self.relay.client_packet(&client, &packet);
+        self.client_packet(account, &packet);
         Ok(())
     }
 
     fn channel_data(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        let client = input.choose(&self.clients)?.client;
+        let account = self.account(input)?;
         let number = input.int_in_range(0..=4)?;
         let length: u8 = input.int_in_range(0..=20)?;
         let payload = vec![2; usize::from(input.int_in_range(0..=20_u8)?)];
-        self.relay.client_packet(&client, &[&[0x40, number, 0, length], &payload[..]].concat());
+        self.client_packet(account, &[&[0x40, number, 0, length], &payload[..]].concat());
         Ok(())
     }
 
     fn peer_packet(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        let relay = self.relay_id(input)?;
-        let peer = *input.choose(&self.peers)?;
-        self.relay.peer_packet(relay, peer, &vec![3; input.int_in_range(0..=1500)?]);
+        let (worker, relay) = self.relay_id(input)?;
+        let peer = self.peer(input)?;
+        let payload = vec![3; input.int_in_range(0..=1500)?];
+        self.node.workers[worker].peer_packet(relay, peer, &payload);
         Ok(())
     }
 
     fn rare(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
         match input.int_in_range(0..=3)? {
             0 => {
-                let relay = self.relay_id(input)?;
-                let peer = PeerAddr::new(*input.choose(&self.peers)?);
+                let (worker, relay) = self.relay_id(input)?;
+                let peer = PeerAddr::new(self.peer(input)?);
                 let error = IcmpError {
                     kind: input.arbitrary()?,
                     code: input.arbitrary()?,
                     data: input.arbitrary()?,
                 };
-                self.relay.turn.peer_icmp(self.relay.now, relay, peer, error);
+                let worker = &mut self.node.workers[worker];
+                worker.turn.peer_icmp(worker.now, relay, peer, error);
             }
             1 => {
-                let client = input.choose(&self.clients)?.client;
-                self.relay.turn.client_gone(self.relay.now, &client.five_tuple);
+                let account = self.account(input)?;
+                let worker = &mut self.node.workers[account % 2];
+                worker.turn.client_gone(worker.now, &self.clients[account].client.five_tuple);
             }
-            2 => self.relay.turn.end_all(self.relay.now),
-            _ if input.ratio(1, 16)? => self.relay.turn.drain(),
+            2 => {
+                let worker = &mut self.node.workers[usize::from(input.arbitrary::<bool>()?)];
+                worker.turn.end_all(worker.now);
+            }
+            _ if input.ratio(1, 16)? => self.node.workers.iter_mut().for_each(|it| it.turn.drain()),
             _ => {}
         }
-        self.relay.drain();
+        self.node.workers.iter_mut().for_each(relay::Relay::drain);
         Ok(())
     }
 
-    /// An open socket's name, or one that is long gone or never was.
-    fn relay_id(&self, input: &mut Unstructured<'_>) -> Result<RelayId> {
-        let mut open: Vec<u64> = self.relay.open.keys().copied().collect();
-        open.sort_unstable();
+    /// An open socket's worker and name, or a name that is long gone or never was.
+    fn relay_id(&self, input: &mut Unstructured<'_>) -> Result<(usize, RelayId)> {
+        let open = self.node.open();
         if open.is_empty() || input.ratio(1, 8)? {
-            return Ok(RelayId::from_u64(u64::from(input.arbitrary::<u16>()?)));
+            let made_up = input.arbitrary::<u16>()?;
+            return Ok((usize::from(made_up) % 2, RelayId::from_u64(u64::from(made_up))));
         }
-        Ok(RelayId::from_u64(*input.choose(&open)?))
+        let (worker, relay, _) = *input.choose(&open)?;
+        Ok((worker, relay))
     }
 }

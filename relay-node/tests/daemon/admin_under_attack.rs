@@ -31,14 +31,20 @@ fn connections_that_ask_for_nothing_keep_nobody_out() {
         idle.retain_mut(|stream| !is_ended(stream));
         idle.len() <= 64
     });
-    // They ended for those that came later, not because their time was over: the last one is still served.
-    let mut last = idle.pop().unwrap();
-    last.set_nonblocking(false).unwrap();
-    last.write_all(b"\r\n").unwrap();
-    let mut status = [0; 12];
-    last.read_exact(&mut status).unwrap();
-    assert_eq!(&status, b"HTTP/1.1 200");
     assert_eq!(relay.get("/ready").0, 200);
+}
+
+#[test]
+fn one_connection_too_many_ends_the_oldest_and_no_other() {
+    let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
+    let mut held: Vec<_> = (0..64).map(|_| half(relay.admin())).collect();
+    let _one_more = half(relay.admin());
+    wait_until("the oldest is ended", || is_ended(&mut held[0]));
+    // Not because its time was over: that of the next one began in the same moment.
+    held[1].write_all(b"\r\n").unwrap();
+    let mut status = [0; 12];
+    held[1].read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::support::{ALICE, Client, Daemon, Wire, binding, datagram_socket, peer
 
 /// One worker on every address, so that a client has an allocation at each address of the relay.
 const EVERYWHERE: &str = "
-listeners = [{ transport = 'udp', address = '0.0.0.0:0' }]
+listeners = [{ transport = 'udp', address = '0.0.0.0:0' }, { transport = 'tcp', address = '127.0.0.1:0' }]
 limits.user.allocations = 1000
 ";
 /// Relayed addresses under flood.
@@ -88,7 +88,7 @@ impl Scene {
     }
 }
 
-/// What a client got.
+/// What a client got, or a peer of another one that has the same socket.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Payload(Vec<u8>),
@@ -97,7 +97,7 @@ enum Seen {
 
 impl Seen {
     fn of(packet: &[u8]) -> Self {
-        let message = Message::parse(packet).unwrap();
+        let Ok(message) = Message::parse(packet) else { return Self::Payload(packet.to_vec()) };
         match message.get::<Data<'_>>().unwrap() {
             Some(Data(payload)) => Self::Payload(payload.to_vec()),
             None => Self::Answer(message.method(), message.transaction_id()),
@@ -114,6 +114,10 @@ fn two_hundred_flooded_relayed_addresses_delay_listener_and_calls_by_a_few_round
     let call = scene.allocate(FLOODED + 1);
     let mut newcomer = scene.client(FLOODED + 2);
     let request = newcomer.signed_allocate();
+    // It sends to the socket that the others have. Connections have their turn behind relayed addresses.
+    let (mut stream, shared) = (Client::tcp(scene.daemon.address("tcp")), scene.socket.local_addr().unwrap());
+    stream.allocate();
+    stream.permit(shared);
 
     scene.daemon.halt();
     for relayed in &flooded {
@@ -126,9 +130,10 @@ fn two_hundred_flooded_relayed_addresses_delay_listener_and_calls_by_a_few_round
     }
     newcomer.wire.send(&binding(BINDING));
     newcomer.wire.send(&request);
+    stream.send(shared, b"stream", false);
     scene.daemon.signal(Signal::CONT);
 
-    let mut awaited = 12;
+    let mut awaited = 13;
     let seen = scene.receive_until(|seen| {
         awaited -= u32::from(*seen != Seen::Payload(b"flood".to_vec()));
         awaited == 0
@@ -138,6 +143,8 @@ fn two_hundred_flooded_relayed_addresses_delay_listener_and_calls_by_a_few_round
     assert!(answer < ROUND, "{answer} packets before the answer to Binding");
     let answer = seen.iter().position(|seen| matches!(seen, Seen::Answer(Method::ALLOCATE, _))).unwrap();
     assert!(answer < ROUND, "{answer} packets before the answer to Allocate");
+    let streamed = place(&Seen::Payload(b"stream".to_vec()));
+    assert!(streamed < ROUND, "{streamed} packets before that of a connection");
     let places: Vec<usize> = (0..10u8).map(|number| place(&Seen::Payload(vec![number]))).collect();
     assert!(places.is_sorted(), "{places:?}");
     // Its turn came long before the others were through.

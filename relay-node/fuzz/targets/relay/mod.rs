@@ -1,21 +1,21 @@
-//! One core with its driver, for targets that feed it: it does what the core asks for and checks that
-//! the core asks for nothing odd.
+//! A node of two workers, each a core with its driver, for targets that feed it: it does what the cores
+//! ask for and checks that they ask for nothing odd.
 
 #![allow(dead_code, reason = "each target uses its own part")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use stun::attribute::ReservationToken;
-use stun::{Class, Message, MessageWriter, Method, TransactionId};
+use stun::attribute::{ChannelNumber, ReservationToken, XorPeerAddress};
+use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
 use turn::{
-    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, FiveTuple, Forward, HEADROOM,
-    Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId, PeerAddr, PeerPolicy,
-    Quota, Realm, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings, Span, TAILROOM, Transport,
-    Turn, UnixSeconds,
+    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, DropReason, FiveTuple,
+    Forward, HEADROOM, Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId,
+    PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings,
+    Shortcut, Span, TAILROOM, Transport, Turn, UnixSeconds, WorkerId,
 };
 
 /// When everything begins.
@@ -59,57 +59,154 @@ fn relay_addresses() -> RelayAddresses {
     RelayAddresses { v4: at("203.0.113.1"), v6: at("2001:db8:1::1") }
 }
 
-/// The core, its time, and the sockets that it has.
+/// Packets between workers that wait at most; one more is lost.
+const MOST_MAIL: usize = 8;
+
+/// What workers share, and what is on its way from one to the other.
+pub struct Node {
+    pub workers: [Relay; 2],
+    mail: VecDeque<Mail>,
+    ledger: Arc<Ledger>,
+}
+
+/// A packet from a relayed address of one worker to one of the other.
+struct Mail {
+    shortcut: Shortcut,
+    from: SocketAddr,
+    to: SocketAddr,
+    payload: Vec<u8>,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        let ledger = Arc::new(Ledger::new(relay_addresses(), PORTS));
+        let budget = Arc::new(AnswerBudget::new([1; 32]));
+        let workers = [0, 1].map(|number| Relay::new(number, Arc::clone(&ledger), Arc::clone(&budget)));
+        Self { workers, mail: VecDeque::new(), ledger }
+    }
+
+    /// A packet from a client to one of the workers.
+    pub fn client_packet(&mut self, worker: usize, client: &Client, packet: &[u8]) {
+        let mail = self.workers[worker].client_packet(client, packet);
+        self.mail.extend(mail);
+        self.mail.truncate(MOST_MAIL);
+        assert!(self.allocations() <= MOST_ALLOCATIONS);
+    }
+
+    /// The oldest packet between workers arrives.
+    pub fn deliver(&mut self) {
+        if let Some(mail) = self.mail.pop_front() {
+            self.workers[usize::from(mail.shortcut.worker().0)].deliver(&mail);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, duration: Duration) {
+        self.workers.iter_mut().for_each(|worker| worker.wait(duration));
+    }
+
+    pub fn allocations(&self) -> usize {
+        self.workers.iter().map(|worker| worker.turn.allocations()).sum()
+    }
+
+    /// The last token for a reserved port that was given out.
+    pub fn token(&self) -> Option<ReservationToken> {
+        self.workers.iter().find_map(|worker| worker.token)
+    }
+
+    /// Sockets that are open, each with its worker, in an order that a run repeats.
+    pub fn open(&self) -> Vec<(usize, RelayId, SocketAddr)> {
+        let all = self.workers.iter().enumerate();
+        let all = all.flat_map(|(number, worker)| worker.open.iter().map(move |(id, at)| (number, *id, *at)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable();
+        all.into_iter().map(|(number, id, at)| (number, RelayId::from_u64(id), at)).collect()
+    }
+
+    /// Ends everything and checks that nothing is left.
+    pub fn end(mut self) {
+        self.workers.iter_mut().for_each(Relay::end);
+        while !self.mail.is_empty() {
+            self.deliver();
+        }
+        assert_eq!(self.ledger.users(), 0, "quotas");
+        self.ledger.expire(self.workers[0].now.monotonic);
+        for port in PORTS {
+            for family in AddressFamily::BOTH {
+                let kept = self.ledger.holder(family, turn::RelayPort::new(port)).is_some();
+                assert!(!kept, "port {port}");
+            }
+        }
+    }
+}
+
+/// A worker's core, its time, and the sockets that it has.
 pub struct Relay {
     pub turn: Turn,
     pub now: Now,
     /// Sockets that are open, by [`RelayId::to_u64`].
     pub open: HashMap<u64, SocketAddr>,
     /// The last token for a reserved port that was given out.
-    pub token: Option<ReservationToken>,
+    token: Option<ReservationToken>,
     /// Sockets that are asked for.
     asked: Vec<(RelayId, SocketAddr)>,
-    ledger: Arc<Ledger>,
+    number: WorkerId,
 }
 
 impl Relay {
-    pub fn new() -> Self {
-        let ledger = Arc::new(Ledger::new(relay_addresses(), PORTS));
+    fn new(number: u16, ledger: Arc<Ledger>, budget: Arc<AnswerBudget>) -> Self {
+        let number = WorkerId(number);
         Self {
-            turn: Turn::new(
-                Arc::clone(&SETTINGS),
-                Arc::clone(&ledger),
-                Arc::new(AnswerBudget::new([1; 32])),
-                turn::WorkerId(0),
-                [1; 32],
-            ),
+            turn: Turn::new(Arc::clone(&SETTINGS), ledger, budget, number, [1; 32]),
             now: START,
             open: HashMap::new(),
             token: None,
             asked: Vec::new(),
-            ledger,
+            number,
         }
     }
 
-    /// A packet from a client.
-    pub fn client_packet(&mut self, client: &Client, packet: &[u8]) {
+    /// A packet from a client; what it becomes for the other worker, if anything.
+    fn client_packet(&mut self, client: &Client, packet: &[u8]) -> Option<Mail> {
         let (mut buffer, span) = with_room(packet);
+        let mut mail = None;
         match self.turn.client_packet(self.now, client, &mut buffer, span) {
             Forward::Nothing => {}
             Forward::ToPeer { relay, peer, payload, shortcut, .. } => {
-                assert!(self.open.contains_key(&relay.to_u64()), "from a socket that is open");
+                let from = *self.open.get(&relay.to_u64()).expect("from a socket that is open");
                 assert!(
                     span.start <= payload.start && payload.start <= payload.end && payload.end <= span.end
                 );
-                assert!(SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}");
-                assert_eq!(shortcut, None, "there is no other worker");
+                let payload = buffer[payload.range()].to_vec();
+                mail = shortcut.map(|shortcut| Mail { shortcut, from, to: peer.get(), payload });
+                match shortcut {
+                    None => assert!(SETTINGS.policy.check(peer.ip()).is_ok(), "to {peer}"),
+                    Some(shortcut) => {
+                        assert_ne!(shortcut.worker(), self.number, "its own goes to the client")
+                    }
+                }
             }
-            // To a relayed address of this very node.
+            // To a relayed address of this very worker.
             Forward::ToClient { client, packet } => self.check_for_client(&client, &buffer[packet.range()]),
         }
         let behind = span.start + packet.len().next_multiple_of(4);
         assert!(buffer[behind..].iter().all(|byte| *byte == ROOM), "a stream's next frame lies there");
         self.drain();
+        mail
+    }
+
+    /// A packet of the other worker's, past the kernel and then once more through it: both end alike.
+    fn deliver(&mut self, mail: &Mail) {
+        let over_bandwidth = self.turn.stats().dropped(DropReason::Bandwidth);
+        let (mut buffer, span) = with_room(&mail.payload);
+        let forward = self.turn.shortcut_packet(self.now, mail.shortcut, &mut buffer, span);
+        let past = self.taken_by_client(forward, &buffer, &mail.payload);
+        let relay = self.open.iter().find(|(_, at)| **at == mail.to).map(|(id, _)| RelayId::from_u64(*id));
+        let through = relay.and_then(|relay| self.peer_packet(relay, mail.from, &mail.payload));
+        // The first one may have used up what the second one would have needed.
+        if self.turn.stats().dropped(DropReason::Bandwidth) == over_bandwidth {
+            assert_eq!(past, through);
+        }
     }
 
     fn check_for_client(&self, client: &Client, packet: &[u8]) {
@@ -118,22 +215,33 @@ impl Relay {
         assert!(!client.five_tuple.transport.is_stream() || packet.len().is_multiple_of(4));
     }
 
-    /// A datagram from a peer.
-    pub fn peer_packet(&mut self, relay: RelayId, peer: SocketAddr, payload: &[u8]) {
+    /// A datagram from a peer; who gets it, and as what.
+    pub fn peer_packet(&mut self, relay: RelayId, peer: SocketAddr, payload: &[u8]) -> Option<Arrived> {
         let (mut buffer, span) = with_room(payload);
-        match self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span) {
-            Forward::Nothing => {}
+        let forward = self.turn.peer_packet(self.now, relay, PeerAddr::new(peer), &mut buffer, span);
+        let arrived = self.taken_by_client(forward, &buffer, payload);
+        self.drain();
+        arrived
+    }
+
+    fn taken_by_client(&self, forward: Forward, buffer: &[u8], payload: &[u8]) -> Option<Arrived> {
+        match forward {
+            Forward::Nothing => None,
             Forward::ToClient { client, packet } => {
-                assert_eq!(buffer[span.range()], *payload, "as it came");
-                self.check_for_client(&client, &buffer[packet.range()]);
+                assert_eq!(buffer[HEADROOM..][..payload.len()], *payload, "as it came");
+                let packet = &buffer[packet.range()];
+                self.check_for_client(&client, packet);
+                let from = match Message::parse(packet) {
+                    Ok(indication) => Err(indication.get().expect("a well-formed address")),
+                    Err(_) => Ok(ChannelData::parse(packet).expect("it is no message").channel),
+                };
+                Some((client, from))
             }
             Forward::ToPeer { .. } => panic!("a peer's packet went to a peer"),
         }
-        self.drain();
     }
 
-    /// Lets time pass.
-    pub fn wait(&mut self, duration: Duration) {
+    fn wait(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
         self.turn.timeout(self.now);
         assert!(self.turn.next_timeout().is_none_or(|next| next > self.now.monotonic));
@@ -172,11 +280,10 @@ impl Relay {
                 Output::Event(event) => drop(format!("{event:?}")),
             }
         }
-        assert!(self.turn.allocations() <= MOST_ALLOCATIONS);
     }
 
     /// Ends everything and checks that nothing is left.
-    pub fn end(mut self) {
+    fn end(&mut self) {
         self.open_sockets(|| Ok(()));
         self.turn.end_all(self.now);
         self.drain();
@@ -185,14 +292,6 @@ impl Relay {
         assert!(self.open.is_empty(), "sockets");
         assert_eq!((self.turn.stats().permissions, self.turn.stats().channels), (0, 0));
         assert_eq!(self.turn.stats().allocations_created, self.turn.stats().allocations_closed);
-        assert_eq!(self.ledger.users(), 0, "quotas");
-        self.ledger.expire(self.now.monotonic);
-        for port in PORTS {
-            for family in AddressFamily::BOTH {
-                let kept = self.ledger.holder(family, turn::RelayPort::new(port)).is_some();
-                assert!(!kept, "port {port}");
-            }
-        }
     }
 
     /// Whether sockets are asked for.
@@ -207,6 +306,9 @@ impl Relay {
         nonce
     }
 }
+
+/// Who got a packet: through a channel, or from whom.
+type Arrived = (Client, Result<ChannelNumber, Option<XorPeerAddress>>);
 
 /// What stands around packets before the core writes there.
 const ROOM: u8 = 0xAA;
