@@ -11,7 +11,9 @@ mod fair_queue;
 mod handshake;
 mod outgoing;
 mod proxy;
+mod ranking;
 mod reading;
+mod source;
 mod writing;
 
 use std::sync::Arc;

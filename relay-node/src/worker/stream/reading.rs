@@ -4,9 +4,9 @@ use turn::{ClientAddr, FiveTuple, Now, ServerAddr};
 
 use crate::net::poll::Poller;
 
-use super::admission::group;
 use super::connection::{Connection, Layer, Received};
 use super::handshake::{Step, Taken};
+use super::source::Source;
 use super::{Cause, Streams, proxy};
 
 /// A longer half frame is only kept for a client that has an allocation.
@@ -54,7 +54,7 @@ impl Streams {
         match connection.read_handshake() {
             Ok(None) => {}
             Ok(Some(tls)) => {
-                let (serial, source) = (connection.serial, group(connection.client.get().ip()));
+                let (serial, source) = (connection.serial, Source::of(connection.client.get().ip()));
                 self.update_interest(index, poller);
                 if let Some(step) = self.handshakes.push(source, Step { index, serial, tls }) {
                     self.doomed.push((step.index, step.serial, Cause::Refused));
