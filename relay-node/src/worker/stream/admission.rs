@@ -235,7 +235,8 @@ mod tests {
             house.enter(&format!("2001:db8:1:{host:x}::1")).unwrap();
         }
         assert_eq!(house.enter("2001:db8:1:ffff::1"), None, "none of its neighbours has more");
-        let got_in = (0..500).filter(|host| house.enter(&format!("2001:db8:2:{host:x}::1")).is_some()).count();
+        let got_in =
+            (0..500).filter(|host| house.enter(&format!("2001:db8:2:{host:x}::1")).is_some()).count();
         assert_eq!(got_in, 400, "half of all");
         assert_eq!(house.enter("192.0.2.1").map(|(_, displaced)| displaced.is_some()), Some(true));
         assert_eq!(house.places.len(), 800);

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn the_largest_host_of_the_largest_network_gives_way() {
         // Two networks: one host with two beside one with one, and one host with two.
-        let ranking = ranking(&["2001:db8:1:1::", "2001:db8:1:2::", "2001:db8:1:2::", "192.0.2.1", "192.0.2.1"]);
+        let ranking =
+            ranking(&["2001:db8:1:1::", "2001:db8:1:2::", "2001:db8:1:2::", "192.0.2.1", "192.0.2.1"]);
         assert_eq!(gives_way(&ranking, "192.0.2.2"), Some(source("2001:db8:1:2::")));
     }
 
