@@ -1,5 +1,6 @@
 //! The command line: what there is to do, and the flags that set what is set most.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -176,7 +177,10 @@ impl CredentialArgs {
     ///
     /// # Errors
     /// As [`ConfigArgs::layers`].
-    pub fn layers(&self, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, Problems> {
+    pub fn layers(
+        &self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Layers, Problems> {
         let config = ConfigArgs { config: self.config.clone(), ..ConfigArgs::default() };
         let mut layers = config.layers(environment)?;
         if let Some(path) = &self.secret_file {
@@ -192,13 +196,16 @@ impl ConfigArgs {
     /// File, environment and these flags, laid over each other.
     ///
     /// # Errors
-    /// When the file cannot be read or is not TOML, or a `--set` cannot be taken.
-    pub fn layers(&self, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, Problems> {
+    /// When the file cannot be read or is not TOML, a variable is no text, or a `--set` cannot be taken.
+    pub fn layers(
+        &self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Layers, Problems> {
         let mut layers = match &self.config {
             Some(path) => Layers::from_file(path)?,
             None => Layers::default(),
         };
-        layers.environment(environment);
+        layers.environment(environment)?;
         for (flag, path, value) in self.common() {
             layers.set(path, value, flag);
         }

@@ -1,5 +1,6 @@
 //! The `edgerelay` command.
 
+use std::env::vars_os;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -42,17 +43,12 @@ fn main() -> ExitCode {
 
 /// The configuration as files, environment and flags say now, on this machine as it is now.
 fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
-    Config::check(&arguments.layers(environment())?, &Host::detect()?)
+    Config::check(&arguments.layers(vars_os())?, &Host::detect()?)
 }
 
 fn credential(arguments: CredentialArgs) -> Result<IceServers, IceServersError> {
-    let offer = Offer::check(&arguments.layers(environment())?)?;
+    let offer = Offer::check(&arguments.layers(vars_os())?)?;
     IceServers::of_offer(&offer, arguments.url, &arguments.user, arguments.ttl)
-}
-
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]

@@ -17,7 +17,7 @@ const CLIENTS: usize = 500;
 const RATE: u32 = 40_000;
 const DURATION: Duration = Duration::from_secs(6);
 const PAYLOAD: usize = 1200;
-/// `limits.streams.write_buffers`, and what else 500 clients with an allocation take.
+/// `limits.streams.buffers`, and what else 500 clients with an allocation take.
 const BOUND: u64 = (64 << 20) + (8 << 20);
 
 #[test]

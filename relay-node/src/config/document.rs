@@ -132,7 +132,7 @@ pub(super) struct StreamsSection {
     pub(super) idle_deadline: String,
     pub(super) frame_deadline: String,
     pub(super) write_buffer: usize,
-    pub(super) write_buffers: usize,
+    pub(super) buffers: usize,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -231,7 +231,7 @@ impl Default for StreamsSection {
             idle_deadline: "1m".into(),
             frame_deadline: "10s".into(),
             write_buffer: 256 * 1024,
-            write_buffers: 64 * 1024 * 1024,
+            buffers: 64 * 1024 * 1024,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where settings come from: a file, then the environment, then flags; the later wins.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,16 +59,30 @@ impl Layers {
 
     /// Lays environment variables over: `EDGERELAY_RELAY__PORTS` is `relay.ports`. What Kubernetes tells of
     /// a Service is no setting.
-    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
-        for (name, text) in variables {
-            let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| *rest != "CONFIG") else { continue };
-            let path = rest.to_ascii_lowercase().replace("__", ".");
-            if !path.starts_with("credentials.users.") && is_service_link(&name, &text) {
-                self.service_links.push(name);
-            } else {
-                self.set(&path, value_of(&text), &name);
-            }
+    ///
+    /// # Errors
+    /// Every variable of ours that is no text.
+    pub fn environment(
+        &mut self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        for (name, value) in variables {
+            let shown = name.to_string_lossy();
+            let Some(rest) = shown.strip_prefix(PREFIX).filter(|rest| *rest != "CONFIG") else { continue };
+            // The value may be a secret: it is not shown.
+            let no_text = match (name.to_str(), value.to_str()) {
+                (None, _) => "the name of this variable",
+                (_, None) => "the value of this variable",
+                (Some(name), Some(text)) => {
+                    self.variable(name, rest, text);
+                    continue;
+                }
+            };
+            let fix = "Write it in UTF-8, or remove the variable";
+            problems.add_hidden(shown, format!("{no_text} is not UTF-8"), fix);
         }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// Lays one value over, by the path of its setting; `origin` says where it came from.
@@ -130,6 +145,15 @@ impl Layers {
         }
         if let Some(path) = &self.exposed_file {
             problems.warn_of_exposed("--config", path);
+        }
+    }
+
+    fn variable(&mut self, name: &str, rest: &str, text: &str) {
+        let path = rest.to_ascii_lowercase().replace("__", ".");
+        if !path.starts_with("credentials.users.") && is_service_link(name, text) {
+            self.service_links.push(name.to_owned());
+        } else {
+            self.set(&path, value_of(text), name);
         }
     }
 

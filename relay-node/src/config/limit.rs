@@ -39,18 +39,18 @@ pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -
     let handshake_deadline = deadline("handshake_deadline", &section.handshake_deadline);
     let idle_deadline = deadline("idle_deadline", &section.idle_deadline);
     let frame_deadline = deadline("frame_deadline", &section.frame_deadline);
-    if section.write_buffer < LARGEST_FRAME {
+    if section.write_buffer < StreamLimits::LONGEST_FRAME {
         problems.add(
             "limits.streams.write_buffer",
             section.write_buffer,
             "the largest message does not fit",
-            format!("Write at least {LARGEST_FRAME}"),
+            format!("Write at least {}", StreamLimits::LONGEST_FRAME),
         );
     }
-    if section.write_buffers < section.write_buffer {
+    if section.buffers < section.write_buffer {
         problems.add(
-            "limits.streams.write_buffers",
-            section.write_buffers,
+            "limits.streams.buffers",
+            section.buffers,
             "this is for all connections, and less than limits.streams.write_buffer allows for one",
             format!("Write at least {}", section.write_buffer),
         );
@@ -65,7 +65,7 @@ pub(super) fn check_streams(problems: &mut Problems, section: &StreamsSection) -
         idle_deadline: idle_deadline?,
         frame_deadline: frame_deadline?,
         write_buffer: section.write_buffer,
-        write_buffers: section.write_buffers,
+        buffers: section.buffers,
     })
 }
 
@@ -84,9 +84,6 @@ pub(super) fn check_lifetimes(problems: &mut Problems, section: &LifetimesSectio
     }
     Some(Lifetimes { default: seconds(default), max: seconds(max) })
 }
-
-/// A STUN header and 65,535 bytes, and padding.
-const LARGEST_FRAME: usize = 65_560;
 
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)

@@ -126,11 +126,12 @@ fn sockets(instruments: &Instruments<'_>) {
             observe(sockets.connections_invalid, &[("reason", "invalid")]);
             observe(sockets.connections_late, &[("reason", "late")]);
             observe(sockets.connections_stuck, &[("reason", "stuck")]);
+            observe(sockets.connections_crowded, &[("reason", "crowded")]);
         },
     );
     instruments.gauge(
         "edgerelay_waiting_stream_bytes",
-        "Memory that holds what waits for clients that read too slowly",
+        "Memory that holds messages that have begun and what waits for clients that read too slowly",
         |worker, observe| observe(worker.sockets().stream_bytes_waiting, &[]),
     );
     instruments.counter(

@@ -65,9 +65,11 @@ socket_stats! {
     connections_late,
     /// Connections closed since an answer did not fit behind what they had not read.
     connections_stuck,
+    /// Connections closed since the start of a long frame did not fit beside what all connections hold.
+    connections_crowded,
     /// Times that a listener was left alone for a while, since the system could not give what waited.
     accepts_paused,
-    /// Memory that holds what waits for clients that read too slowly, in bytes.
+    /// Memory that holds frames that have begun and what waits for clients that read too slowly, in bytes.
     stream_bytes_waiting,
     /// Packets for clients dropped since the client reads too slowly.
     stream_packets_dropped,

@@ -58,7 +58,14 @@ pub struct StreamLimits {
     pub frame_deadline: Duration,
     /// Bytes that may wait for a client that reads slowly.
     pub write_buffer: usize,
-    /// Bytes that may wait for all of them. Each worker has its part; from what is left of that each
-    /// slow reader gets as much as is left, and 4 KiB in any case.
-    pub write_buffers: usize,
+    /// Bytes that all connections may hold: starts of frames, and what waits for slow readers. Each worker
+    /// has its part; of that each connection gets as much as is left, and 4 KiB in any case. One whose
+    /// frame does not fit is closed, since a stream cannot go on without it.
+    pub buffers: usize,
+}
+
+impl StreamLimits {
+    /// Bytes of the longest packet on a stream: a STUN header and the largest multiple of four behind it
+    /// (RFC 8489 section 5). No buffer can do with less.
+    pub const LONGEST_FRAME: usize = 65_552;
 }

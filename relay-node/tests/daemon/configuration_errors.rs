@@ -1,7 +1,9 @@
 //! A configuration that cannot be used is refused with one sentence for each thing that is wrong:
 //! the setting, its value and the fix. No sentence and no `Debug` repeats a secret.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use edgerelay::config::{Config, Host, Layers, Problem, Problems, value_of};
 
@@ -231,9 +233,34 @@ fn limits() {
         refused(&[(field, "0")], field, Some("0"), "at least 1");
     }
     let field = "limits.streams.write_buffer";
-    refused(&[(field, "1000")], field, Some("1000"), "at least 65560");
-    let field = "limits.streams.write_buffers";
+    refused(&[(field, "1000")], field, Some("1000"), "at least 65552");
+    let field = "limits.streams.buffers";
     refused(&[(field, "1000")], field, Some("1000"), "at least 262144");
+}
+
+#[test]
+fn variables_that_are_no_text() {
+    let variables = [
+        ("EDGERELAY_REALM", "caf\u{e9}".as_bytes()),
+        ("EDGERELAY_SOFTWARE", b"caf\xe9".as_slice()),
+        ("EDGERELAY_CREDENTIALS__REST_SECRETS", b"0123456789abcdef\xff"),
+        ("EDGERELAY_CONFIG", b"/etc/caf\xe9.toml"),
+        ("OTHERS", b"\xff"),
+    ];
+    let mut variables: Vec<(OsString, OsString)> =
+        variables.map(|(name, value)| (name.into(), OsStr::from_bytes(value).into())).into();
+    variables.push((OsStr::from_bytes(b"EDGERELAY_\xff").into(), "1".into()));
+    let problems = layers(&[]).environment(variables.into_iter()).unwrap_err();
+    let told: Vec<_> = problems.as_slice().iter().map(ToString::to_string).collect();
+    let fix = "is not UTF-8. Write it in UTF-8, or remove the variable.";
+    assert_eq!(
+        told,
+        [
+            format!("EDGERELAY_SOFTWARE: the value of this variable {fix}"),
+            format!("EDGERELAY_CREDENTIALS__REST_SECRETS: the value of this variable {fix}"),
+            format!("EDGERELAY_\u{fffd}: the name of this variable {fix}"),
+        ]
+    );
 }
 
 #[test]

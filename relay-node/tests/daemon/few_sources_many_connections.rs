@@ -1,11 +1,15 @@
-//! A few sources cannot hold all connections: who has fewest gets a place from who has most.
+//! Neither a few sources nor one network of many can hold all connections: who has fewest gets a place from
+//! who has most.
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use crate::support::{
-    Client, Node, NodePlan, PATIENCE, Packet, StreamWire, is_closed, peer, receive, stream_limits, wait_until,
+    Client, Node, NodePlan, PATIENCE, Packet, StreamWire, connect, is_closed, peer, receive, stream_limits,
+    wait_until,
 };
 use edgerelay::worker::StreamLimits;
+use ppp::v2::{Builder, Command, Protocol, Version};
 use turn::Transport;
 
 const SOURCES: u8 = 8;
@@ -98,4 +102,45 @@ fn a_source_with_as_many_as_the_others_takes_nothing() {
         node.count(|stats| stats.connections_refused) > 0
     });
     assert!(node.count(|stats| stats.connections_displaced) < PER_SOURCE as u64);
+}
+
+/// A relay behind a proxy, which says whose its connections are, with this many places.
+fn proxied(connections: usize) -> Node {
+    let mut plan = NodePlan::tcp().streams(StreamLimits { connections, ..stream_limits() });
+    plan.listeners[0].proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    plan.start()
+}
+
+/// A client at this address, as the proxy says.
+fn client_of(node: &Node, address: &str) -> TcpClient {
+    let mut stream = connect(node.address());
+    let ends = (SocketAddr::new(address.parse().unwrap(), 1234), "[2001:db8:ffff::1]:3478".parse().unwrap());
+    let version = Version::Two as u8 | Command::Proxy as u8;
+    let header = Builder::with_addresses(version, Protocol::Stream, ends).build().unwrap();
+    stream.write_all(&header).unwrap();
+    Client::over(StreamWire::new(stream))
+}
+
+#[test]
+fn a_newcomer_takes_a_place_from_a_network_whose_hosts_have_one_each() {
+    const PLACES: usize = 20;
+    let node = proxied(PLACES);
+    let mut held = Vec::new();
+    for host in 0..PLACES {
+        let mut client = client_of(&node, &format!("2001:db8:1:{host:x}::1"));
+        client.allocate();
+        held.push(client);
+    }
+    // Each of another network gets in and stays, until that one has half of all.
+    let mut newcomers = Vec::new();
+    for count in 1..=PLACES / 2 {
+        let mut newcomer = client_of(&node, &format!("2001:db8:2:{count:x}::1"));
+        newcomer.allocate();
+        newcomers.push(newcomer);
+        wait_until("one had to go", || node.count(|stats| stats.connections_displaced) == count as u64);
+    }
+    for newcomer in &mut newcomers {
+        assert_eq!(newcomer.refresh(600), 600);
+    }
+    assert_eq!(node.count(|stats| stats.connections_refused), 0);
 }

@@ -20,6 +20,7 @@ mod fair_streams;
 mod few_sources_many_connections;
 mod garbage_after_allocate;
 mod hairpin;
+mod half_frames;
 mod handover_between_workers;
 mod icmp_errors;
 mod logs;

@@ -56,7 +56,7 @@ fn an_answer_that_does_not_fit_closes_the_connection() {
 fn many_slow_readers_share_one_total() {
     let mut limits = stream_limits();
     // Room for one alone.
-    (limits.write_buffer, limits.write_buffers) = (256 * 1024, 256 * 1024);
+    (limits.write_buffer, limits.buffers) = (256 * 1024, 256 * 1024);
     let node = NodePlan::tcp().streams(limits).start();
     let peer = peer();
     let mut slow: Vec<_> = (0..8).map(|_| Client::tcp(node.address())).collect();

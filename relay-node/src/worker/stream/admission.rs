@@ -4,18 +4,20 @@
 mod seats;
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::seats::Seats;
+use super::source::Source;
 
 /// Gives places to connections, over all workers. Touched when one comes and goes, and when its
 /// allocation does; never by a packet.
 ///
-/// When no place is left, a newcomer takes one from the source that has the most, so that a few
-/// sources cannot hold them all: first from one without an allocation, the oldest; then from one
-/// whose allocation is not in use. Nobody gives way to a source that has as many.
+/// When no place is left, a newcomer takes one from the network that has the most, there from the host that
+/// has the most, so that neither a few hosts nor one network of many can hold them all: first from one
+/// without an allocation, the oldest; then from one whose allocation is not in use. No network gives way to
+/// one that has as many, and within a network no host to one that has as many.
 pub(in crate::worker) struct Admission {
     most: usize,
     most_per_source: usize,
@@ -60,10 +62,10 @@ impl Admission {
     /// A place for the connection `seat` from `ip`, if it may have one. A proxy is the source of many
     /// clients until each is named: `is_proxy` says that the limit for one source is not for it.
     pub(super) fn enter(self: &Arc<Self>, seat: Seat, ip: IpAddr, is_proxy: bool) -> Option<Entered> {
-        let source = group(ip);
+        let source = Source::of(ip);
         let active = Arc::new(AtomicBool::new(false));
         let mut open = self.lock();
-        if !is_proxy && open.seats.of(source) >= self.most_per_source {
+        if !is_proxy && open.seats.of(source.host) >= self.most_per_source {
             return None;
         }
         let displaced = if open.seats.len() < self.most { None } else { Some(open.seats.make_room(source)?) };
@@ -106,7 +108,7 @@ impl Place {
 
     /// Says whom the connection is from that a proxy has made; whether that one may have another one.
     pub(super) fn move_to(&mut self, ip: IpAddr) -> bool {
-        self.admission.lock().seats.move_to(self.seat, group(ip), self.admission.most_per_source)
+        self.admission.lock().seats.move_to(self.seat, Source::of(ip), self.admission.most_per_source)
     }
 
     /// Says whether the client has an allocation.
@@ -134,14 +136,6 @@ impl Drop for Place {
         if let Some(ends) = &self.ends {
             open.claimed.remove(ends);
         }
-    }
-}
-
-/// One party: an IPv4 address, or the /64 that an IPv6 host chooses addresses from.
-pub(super) fn group(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -232,6 +226,33 @@ mod tests {
         let got_in = (0..100).filter(|_| house.enter("198.51.100.1").is_some()).count();
         assert_eq!(got_in, 88, "a ninth of all");
         assert_eq!(house.places.len(), 800);
+    }
+
+    #[test]
+    fn a_network_of_many_hosts_never_holds_everything() {
+        let mut house = House::new(800, 100);
+        for host in 0..800 {
+            house.enter(&format!("2001:db8:1:{host:x}::1")).unwrap();
+        }
+        assert_eq!(house.enter("2001:db8:1:ffff::1"), None, "none of its neighbours has more");
+        let got_in =
+            (0..500).filter(|host| house.enter(&format!("2001:db8:2:{host:x}::1")).is_some()).count();
+        assert_eq!(got_in, 400, "half of all");
+        assert_eq!(house.enter("192.0.2.1").map(|(_, displaced)| displaced.is_some()), Some(true));
+        assert_eq!(house.places.len(), 800);
+    }
+
+    #[test]
+    fn in_a_network_that_gives_way_an_allocation_is_kept_before_none_too() {
+        let mut house = House::new(4, 4);
+        for host in [1, 2, 2, 3] {
+            house.enter(&format!("2001:db8:1:{host}::1"));
+        }
+        for serial in [2, 3, 4] {
+            house.place(serial).set_allocation(true);
+        }
+        assert_eq!(house.enter("192.0.2.1"), Some((5, Some(1))), "it has no allocation");
+        assert_eq!(house.enter("192.0.2.2"), Some((6, Some(2))), "the oldest of the host with most");
     }
 
     #[test]

@@ -9,10 +9,12 @@ use turn::{ClientAddr, FiveTuple, ServerAddr, Transport};
 
 use crate::net::poll::Interest;
 use crate::tls::Certificates;
+use crate::worker::plan::StreamLimits;
 
 use super::admission::Place;
+use super::buffers::Buffers;
 use super::deadlines::Deadline;
-use super::outgoing::{Buffers, Outgoing};
+use super::outgoing::Outgoing;
 use super::proxy::ProxyHeader;
 
 /// A connection and all memory that it holds: a half frame, what it has not read yet, TLS state.
@@ -96,14 +98,12 @@ const RECORD: usize = 36 * 1024;
 const RECORDS: usize = 16 * 1024;
 /// Bytes written to one connection in a row, give or take what is written at a time.
 const WRITE_BURST: usize = 64 * 1024;
-/// Longest frame, and so the longest half frame.
-pub(in crate::worker) const LONGEST_FRAME: usize = 65_552;
 /// The first byte of a TLS handshake (RFC 8446 section 5.1). No packet begins with it: STUN has 0 to 3,
 /// ChannelData 64 to 79 (RFC 7983 section 7).
 const TLS_HANDSHAKE: u8 = 22;
 
 /// Bytes that a read needs room for.
-pub(in crate::worker) const SCRATCH: usize = LONGEST_FRAME + BURST + RECORD;
+pub(in crate::worker) const SCRATCH: usize = StreamLimits::LONGEST_FRAME + BURST + RECORD;
 
 impl Connection {
     /// Whose packets come on it.

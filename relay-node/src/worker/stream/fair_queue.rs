@@ -1,63 +1,86 @@
 //! A bounded queue in which sources take turns.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
+use std::collections::{HashMap, VecDeque};
 
-/// One of each source after the other. When it is full, whoever waits with the most gives way to who
-/// has fewer.
+use super::ranking::Ranking;
+use super::source::{Party, Source};
+
+/// One of each network after the other, and of each network one of each host after the other. When it is
+/// full, whoever waits with the most gives way to who has fewer.
 pub(super) struct FairQueue<T> {
     most: usize,
     len: usize,
-    waiting: HashMap<IpAddr, VecDeque<T>>,
-    turns: VecDeque<IpAddr>,
-    by_length: BTreeSet<(usize, IpAddr)>,
+    /// By host.
+    waiting: HashMap<Party, VecDeque<T>>,
+    /// Of everybody the networks, and of each network the hosts, that have something waiting.
+    turns: HashMap<Party, VecDeque<Party>>,
+    lengths: Ranking,
 }
 
 impl<T> FairQueue<T> {
     /// A queue of `most`.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, len: 0, waiting: HashMap::new(), turns: VecDeque::new(), by_length: BTreeSet::new() }
+        Self { most, len: 0, waiting: HashMap::new(), turns: HashMap::new(), lengths: Ranking::default() }
     }
 
     /// Lets `item` of `source` wait; gives back what has to go for it, which may be itself.
-    pub(super) fn push(&mut self, source: IpAddr, item: T) -> Option<T> {
-        let own = self.waiting.get(&source).map_or(0, VecDeque::len);
+    pub(super) fn push(&mut self, source: Source, item: T) -> Option<T> {
         let mut displaced = None;
         if self.len >= self.most {
-            let longest = self.by_length.last().filter(|(length, _)| *length > own + 1);
-            let Some((length, longest)) = longest.copied() else { return Some(item) };
-            // At least one of its own is left.
-            displaced = self.waiting.get_mut(&longest).and_then(VecDeque::pop_back);
-            self.rank(longest, length, length - 1);
+            let Some(longest) = self.lengths.gives_way(source, &self.lengths) else { return Some(item) };
+            displaced = self.take(longest, VecDeque::pop_back);
+            for (whole, party) in longest.levels() {
+                if self.lengths.of(party) == 0 {
+                    self.lose_turn(whole, party);
+                }
+            }
         }
-        if own == 0 {
-            self.turns.push_back(source);
+        for (whole, party) in source.levels() {
+            if self.lengths.of(party) == 0 {
+                self.turns.entry(whole).or_default().push_back(party);
+            }
         }
-        self.waiting.entry(source).or_default().push_back(item);
-        self.rank(source, own, own + 1);
+        self.waiting.entry(source.host).or_default().push_back(item);
+        self.lengths.add(source);
+        self.len += 1;
         displaced
     }
 
     /// What is next.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let source = self.turns.pop_front()?;
-        let queue = self.waiting.get_mut(&source)?;
-        let length = queue.len();
-        let item = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&source);
-        } else {
-            self.turns.push_back(source);
+        let network = *self.turns.get(&Party::Everybody)?.front()?;
+        let host = *self.turns.get(&network)?.front()?;
+        let source = Source { network, host };
+        let item = self.take(source, VecDeque::pop_front);
+        for (whole, party) in source.levels() {
+            self.lose_turn(whole, party);
+            if self.lengths.of(party) > 0 {
+                self.turns.entry(whole).or_default().push_back(party);
+            }
         }
-        self.rank(source, length, length - 1);
         item
     }
 
-    fn rank(&mut self, source: IpAddr, before: usize, after: usize) {
-        self.len = self.len + after - before;
-        self.by_length.remove(&(before, source));
-        if after > 0 {
-            self.by_length.insert((after, source));
+    fn take(&mut self, source: Source, end: impl FnOnce(&mut VecDeque<T>) -> Option<T>) -> Option<T> {
+        let queue = self.waiting.get_mut(&source.host)?;
+        let item = end(queue)?;
+        if queue.is_empty() {
+            self.waiting.remove(&source.host);
+        }
+        self.lengths.remove(source);
+        self.len -= 1;
+        Some(item)
+    }
+
+    /// Takes `party` out of the turns in `whole`: it is the first, but for one that was displaced. No more
+    /// parties are looked at than may wait.
+    fn lose_turn(&mut self, whole: Party, party: Party) {
+        let Some(turns) = self.turns.get_mut(&whole) else { return };
+        if let Some(turn) = turns.iter().position(|it| *it == party) {
+            turns.remove(turn);
+        }
+        if turns.is_empty() {
+            self.turns.remove(&whole);
         }
     }
 }
@@ -66,8 +89,22 @@ impl<T> FairQueue<T> {
 mod tests {
     use super::*;
 
-    fn source(number: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, number])
+    fn source(number: u8) -> Source {
+        Source::of([192, 0, 2, number].into())
+    }
+
+    /// One of the hosts of one network.
+    fn neighbour(number: u16) -> Source {
+        Source::of([0x2001, 0xdb8, 0, number, 0, 0, 0, 1].into())
+    }
+
+    impl<T> FairQueue<T> {
+        fn drain(&mut self) -> Vec<T> {
+            let items = std::iter::from_fn(|| self.pop()).collect();
+            assert!(self.waiting.is_empty() && self.turns.is_empty() && self.lengths.is_empty());
+            assert_eq!(self.len, 0);
+            items
+        }
     }
 
     #[test]
@@ -77,9 +114,7 @@ mod tests {
             assert_eq!(queue.push(source(1), item), None);
         }
         assert_eq!(queue.push(source(2), 10), None);
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(order, [0, 10, 1, 2]);
-        assert!(queue.waiting.is_empty() && queue.by_length.is_empty() && queue.len == 0);
+        assert_eq!(queue.drain(), [0, 10, 1, 2]);
     }
 
     #[test]
@@ -93,5 +128,30 @@ mod tests {
         assert_eq!(queue.push(source(2), 11), Some(11), "it would have as many");
         assert_eq!(queue.push(source(3), 20), Some(1));
         assert_eq!(queue.push(source(4), 30), Some(30), "nobody has more");
+    }
+
+    #[test]
+    fn the_hosts_of_one_network_share_its_turns() {
+        let mut queue = FairQueue::new(10);
+        for item in 0..3 {
+            assert_eq!(queue.push(neighbour(1), item), None);
+        }
+        assert_eq!(queue.push(neighbour(2), 10), None);
+        assert_eq!(queue.push(source(1), 20), None);
+        assert_eq!(queue.push(source(1), 21), None);
+        assert_eq!(queue.drain(), [0, 20, 10, 21, 1, 2]);
+    }
+
+    #[test]
+    fn a_network_of_many_hosts_does_not_fill_it() {
+        let mut queue = FairQueue::new(4);
+        for item in 0..4 {
+            assert_eq!(queue.push(neighbour(item), item), None);
+        }
+        assert_eq!(queue.push(source(1), 10), Some(3));
+        assert_eq!(queue.push(neighbour(4), 4), Some(4), "none of its neighbours has more");
+        assert_eq!(queue.push(source(1), 11), Some(2));
+        assert_eq!(queue.push(source(1), 12), Some(12), "it would have more than them");
+        assert_eq!(queue.drain(), [0, 10, 1, 11]);
     }
 }

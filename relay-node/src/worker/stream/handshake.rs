@@ -5,7 +5,6 @@
 //! mailbox. Sources take turns, and only so many steps wait: the rest is refused.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, Thread};
@@ -17,6 +16,7 @@ use rustls::ServerConnection;
 use crate::worker::mailbox::{Command, Mailbox};
 
 use super::fair_queue::FairQueue;
+use super::source::Source;
 
 /// Steps that wait for their turn at most, for each worker: a quarter of a second of RSA signatures.
 const WAITING: usize = 256;
@@ -76,7 +76,7 @@ pub(in crate::worker) fn start(mailboxes: &[Arc<Mailbox>]) -> io::Result<(Vec<Ha
 impl Handshakes {
     /// Lets a connection of `source` wait for its next step. Gives back one that has to be closed for
     /// it, which may be its own.
-    pub(super) fn push(&mut self, source: IpAddr, step: Step) -> Option<Step> {
+    pub(super) fn push(&mut self, source: Source, step: Step) -> Option<Step> {
         let displaced = self.waiting.push(source, step);
         self.hand_out();
         displaced

@@ -5,13 +5,16 @@
 
 mod accept;
 mod admission;
+mod buffers;
 mod connection;
 mod deadlines;
 mod fair_queue;
 mod handshake;
 mod outgoing;
 mod proxy;
+mod ranking;
 mod reading;
+mod source;
 mod writing;
 
 use std::sync::Arc;
@@ -22,10 +25,10 @@ use turn::{FiveTuple, Monotonic, Now};
 
 use crate::net::poll::Poller;
 
-use self::connection::{Connection, LONGEST_FRAME};
+use self::buffers::Buffers;
+use self::connection::Connection;
 use self::deadlines::Deadlines;
 use self::handshake::Handshakes;
-use self::outgoing::Buffers;
 
 pub(super) use self::accept::StreamListener;
 pub(super) use self::admission::{Admission, Seat};
@@ -64,6 +67,8 @@ pub(super) enum Cause {
     Late,
     /// An answer did not fit behind what the client has not read.
     Stuck,
+    /// The start of a long frame did not fit beside what all connections hold.
+    Crowded,
 }
 
 impl Cause {
@@ -76,6 +81,7 @@ impl Cause {
             Self::Untrusted => stats.connections_untrusted += 1,
             Self::Late => stats.connections_late += 1,
             Self::Stuck => stats.connections_stuck += 1,
+            Self::Crowded => stats.connections_crowded += 1,
         }
     }
 }
@@ -117,7 +123,7 @@ impl Streams {
     pub(super) fn new(listeners: Vec<Option<StreamListener>>, limits: StreamLimits, shared: Shared) -> Self {
         let Shared { worker, mailboxes, admission, handshakes } = shared;
         // Every worker has its part: a total for all would be counted by all for every packet.
-        let part = (limits.write_buffers / mailboxes.len().max(1)).max(LONGEST_FRAME);
+        let part = (limits.buffers / mailboxes.len().max(1)).max(StreamLimits::LONGEST_FRAME);
         Self {
             worker,
             mailboxes,
@@ -175,6 +181,7 @@ impl Streams {
             let mut connection = self.connections.remove(index);
             connection.say_goodbye();
             connection.outgoing.release(&mut self.buffers);
+            self.buffers.give(std::mem::take(&mut connection.half));
             stats.connections_open = self.connections.len() as u64;
             cause.count(stats);
             // One that never said between whom it is may not speak for who is.

@@ -1,6 +1,7 @@
 //! What waits for a client that does not read at once.
 
 use super::Kind;
+use super::buffers::{Buffers, LEAST};
 
 /// Bytes in order, with the memory given back once they have left.
 #[derive(Default)]
@@ -11,53 +12,6 @@ pub(super) struct Outgoing {
     in_tls: usize,
     /// Bytes of answers since nothing waited.
     answers: usize,
-}
-
-/// All memory of a worker for what waits: buffers that no connection needs just now, and how much the
-/// others hold.
-pub(super) struct Buffers {
-    spare: Vec<Vec<u8>>,
-    used: usize,
-    total: usize,
-    most: usize,
-}
-
-/// Buffers kept at most, and the largest that is kept: what one relay's turn of full-sized packets fills.
-const KEPT: usize = 64;
-const KEPT_SIZE: usize = 128 * 1024;
-/// What every connection may have, however much the others hold: so much data, and so much in answers.
-pub(in crate::worker) const LEAST: usize = 4096;
-
-impl Buffers {
-    /// Lets one connection have `most` bytes, and all of them `total` beside [`LEAST`] for each.
-    pub(super) fn new(most: usize, total: usize) -> Self {
-        Self { spare: Vec::new(), used: 0, total, most }
-    }
-
-    /// How many bytes of memory all connections hold.
-    pub(super) fn used(&self) -> usize {
-        self.used
-    }
-
-    /// An empty buffer, a used one if there is any.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    /// Keeps a buffer for the next one who needs it.
-    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
-        if (1..=KEPT_SIZE).contains(&buffer.capacity()) && self.spare.len() < KEPT {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
-    }
-
-    /// Whether a connection may hold `bytes`: as much as is still free. So one slow reader gets half of
-    /// it all, and many get equal parts of nearly all, with some left for the next one.
-    fn allow(&self, bytes: usize) -> bool {
-        let fair = self.total.saturating_sub(self.used).min(self.most);
-        bytes <= fair.max(LEAST.min(self.most))
-    }
 }
 
 impl Outgoing {
@@ -76,22 +30,16 @@ impl Outgoing {
     pub(super) fn push(&mut self, packet: &[u8], kind: Kind, buffers: &mut Buffers) -> bool {
         let waiting = self.bytes.len() - self.start + self.in_tls + packet.len();
         let answers = if kind == Kind::Control { self.answers + packet.len() } else { self.answers };
-        let fits = buffers.allow(waiting) || kind == Kind::Control && answers <= LEAST;
+        let fits = buffers.allow_outgoing(waiting) || kind == Kind::Control && answers <= LEAST;
         if !fits {
             return false;
         }
         self.answers = answers;
-        buffers.used -= self.bytes.capacity();
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffers.take();
-        }
         if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
-        self.bytes.extend_from_slice(packet);
-        // What is held counts, not what is filled.
-        buffers.used += self.bytes.capacity();
+        buffers.append(&mut self.bytes, packet);
         true
     }
 
@@ -100,14 +48,13 @@ impl Outgoing {
         self.start = (self.start + count).min(self.bytes.len());
         if self.is_empty() {
             (self.start, self.answers) = (0, 0);
-            buffers.used -= self.bytes.capacity();
             buffers.give(std::mem::take(&mut self.bytes));
         }
     }
 
     /// Notes how many bytes TLS has taken and not yet written.
     pub(super) fn set_in_tls(&mut self, count: usize, buffers: &mut Buffers) {
-        buffers.used = buffers.used - self.in_tls + count;
+        buffers.note_in_tls(self.in_tls, count);
         self.in_tls = count;
     }
 
@@ -133,7 +80,7 @@ mod tests {
         assert_eq!(outgoing.bytes(), b"fghijkl");
         outgoing.advance(7, &mut buffers);
         assert!(outgoing.is_empty());
-        assert_eq!((outgoing.bytes.capacity(), buffers.spare.len(), buffers.used), (0, 1, 0));
+        assert_eq!((outgoing.bytes.capacity(), buffers.spare(), buffers.used()), (0, 1, 0));
     }
 
     #[test]
@@ -147,7 +94,7 @@ mod tests {
         assert!(outgoing.push(b"i", Kind::Data, &mut buffers));
         outgoing.set_in_tls(3, &mut buffers);
         outgoing.release(&mut buffers);
-        assert_eq!(buffers.used, 0);
+        assert_eq!(buffers.used(), 0);
     }
 
     #[test]
@@ -160,7 +107,7 @@ mod tests {
             while outgoing.push(&packet, Kind::Data, &mut buffers) {}
         }
         let held: usize = slow.iter().map(|outgoing| outgoing.bytes.capacity()).sum();
-        assert_eq!(held, buffers.used);
+        assert_eq!(held, buffers.used());
         // A buffer grows by doubling, and each connection has its least.
         assert!(held <= total + 256 * 1024 + slow.len() * 2 * LEAST, "{held}");
         let mut next = Outgoing::default();
@@ -172,6 +119,6 @@ mod tests {
             outgoing.release(&mut buffers);
         }
         next.release(&mut buffers);
-        assert_eq!(buffers.used, 0);
+        assert_eq!(buffers.used(), 0);
     }
 }

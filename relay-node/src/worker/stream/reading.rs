@@ -4,13 +4,11 @@ use turn::{ClientAddr, FiveTuple, Now, ServerAddr};
 
 use crate::net::poll::Poller;
 
-use super::admission::group;
+use super::buffers::LEAST;
 use super::connection::{Connection, Layer, Received};
 use super::handshake::{Step, Taken};
+use super::source::Source;
 use super::{Cause, Streams, proxy};
-
-/// A longer half frame is only kept for a client that has an allocation.
-const UNPROVEN_FRAME: usize = 4096;
 
 impl Streams {
     /// There is something to read.
@@ -54,7 +52,7 @@ impl Streams {
         match connection.read_handshake() {
             Ok(None) => {}
             Ok(Some(tls)) => {
-                let (serial, source) = (connection.serial, group(connection.client.get().ip()));
+                let (serial, source) = (connection.serial, Source::of(connection.client.get().ip()));
                 self.update_interest(index, poller);
                 if let Some(step) = self.handshakes.push(source, Step { index, serial, tls }) {
                     self.doomed.push((step.index, step.serial, Cause::Refused));
@@ -111,16 +109,20 @@ impl Streams {
     ) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.place.set_allocation(proven);
-        if half.len() > UNPROVEN_FRAME && !proven {
+        // More is only kept for a client that has an allocation.
+        if half.len() > LEAST && !proven {
             self.doom(index, Cause::Invalid);
+            return;
+        }
+        if !self.buffers.allow_half(half.len()) {
+            self.doom(index, Cause::Crowded);
             return;
         }
         if frames > 0 {
             connection.place.note_activity();
         }
         if !half.is_empty() {
-            connection.half = self.buffers.take();
-            connection.half.extend_from_slice(half);
+            self.buffers.append(&mut connection.half, half);
         }
         connection.has_spoken |= frames > 0;
         // The deadline of a first frame, or of a half one, does not move until it is whole.

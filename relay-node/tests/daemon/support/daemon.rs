@@ -135,6 +135,11 @@ impl Daemon {
         Pid::from_raw(self.process.procfs().pid)
     }
 
+    /// Its memory that is not swapped out.
+    pub fn resident_bytes(&self) -> u64 {
+        self.process.procfs().status().unwrap().vmrss.unwrap() * 1024
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.process.runs()

@@ -67,7 +67,7 @@ pub fn stream_limits() -> StreamLimits {
         idle_deadline: Duration::from_secs(60),
         frame_deadline: Duration::from_secs(60),
         write_buffer: 256 * 1024,
-        write_buffers: 64 * 1024 * 1024,
+        buffers: 64 * 1024 * 1024,
     }
 }
 

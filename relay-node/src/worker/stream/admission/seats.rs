@@ -1,10 +1,11 @@
 //! The places that are taken, in the order in which they are given up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::ranking::Ranking;
+use super::super::source::{Party, Source};
 use super::Seat;
 
 /// Connections with an allocation that are looked at, at most, to find one that is not in use.
@@ -14,12 +15,11 @@ const LOOKS: usize = 16;
 #[derive(Default)]
 pub(super) struct Seats {
     taken: HashMap<Seat, Taken>,
-    sources: HashMap<IpAddr, Count>,
-    /// Of each source those without an allocation, then those with one; both the oldest first.
+    /// Of each host those without an allocation, then those with one; both the oldest first.
     order: BTreeMap<Rank, Seat>,
-    /// Sources by how many they have without an allocation, and by how many they have at all.
-    by_idle: BTreeSet<(usize, IpAddr)>,
-    by_all: BTreeSet<(usize, IpAddr)>,
+    /// Who has how many without an allocation, and who has how many at all.
+    idle: Ranking,
+    all: Ranking,
     ranked: u64,
 }
 
@@ -30,15 +30,9 @@ struct Taken {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    source: IpAddr,
+    source: Source,
     has_allocation: bool,
     since: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Count {
-    idle: usize,
-    all: usize,
 }
 
 impl Seats {
@@ -49,20 +43,16 @@ impl Seats {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.taken.is_empty()
-            && self.sources.is_empty()
-            && self.order.is_empty()
-            && self.by_idle.is_empty()
-            && self.by_all.is_empty()
+        self.taken.is_empty() && self.order.is_empty() && self.idle.is_empty() && self.all.is_empty()
     }
 
-    /// How many `source` has.
-    pub(super) fn of(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).map_or(0, |count| count.all)
+    /// How many `party` has.
+    pub(super) fn of(&self, party: Party) -> usize {
+        self.all.of(party)
     }
 
     /// Takes one for `source`.
-    pub(super) fn add(&mut self, seat: Seat, source: IpAddr, active: Arc<AtomicBool>) {
+    pub(super) fn add(&mut self, seat: Seat, source: Source, active: Arc<AtomicBool>) {
         self.insert(seat, source, false, active);
     }
 
@@ -71,11 +61,11 @@ impl Seats {
         drop(self.take(seat));
     }
 
-    /// Hands one to another source, which may have `most`; else, or if it is no longer taken, it is
+    /// Hands one to another source, whose host may have `most`; else, or if it is no longer taken, it is
     /// given up.
-    pub(super) fn move_to(&mut self, seat: Seat, source: IpAddr, most: usize) -> bool {
+    pub(super) fn move_to(&mut self, seat: Seat, source: Source, most: usize) -> bool {
         let Some(Taken { rank, active }) = self.take(seat) else { return false };
-        let is_allowed = self.of(source) < most;
+        let is_allowed = self.of(source.host) < most;
         if is_allowed {
             self.insert(seat, source, rank.has_allocation, active);
         }
@@ -90,27 +80,16 @@ impl Seats {
     }
 
     /// Gives up the one that deserves it least, for a newcomer from `source`; whose it was.
-    pub(super) fn make_room(&mut self, source: IpAddr) -> Option<Seat> {
-        // With fewer the newcomer's source would have the most afterwards.
-        let enough = self.of(source) + 2;
-        let idle = self.by_idle.last().map(|(_, most)| *most).filter(|most| self.of(*most) >= enough);
-        let seat = match idle {
-            Some(most) => self.first(most, false),
-            None => None,
-        };
-        let seat = match seat {
-            Some(seat) => seat,
-            None => {
-                let (_, most) = self.by_all.last().copied().filter(|(count, _)| *count >= enough)?;
-                self.least_used(most)?
-            }
-        };
+    pub(super) fn make_room(&mut self, source: Source) -> Option<Seat> {
+        let of_idle = || self.idle.gives_way(source, &self.all);
+        let most = of_idle().or_else(|| self.all.gives_way(source, &self.all))?;
+        let seat = self.first(most, false).or_else(|| self.least_used(most))?;
         self.take(seat);
         Some(seat)
     }
 
     /// One with an allocation that was not in use lately, if one is found soon.
-    fn least_used(&mut self, source: IpAddr) -> Option<Seat> {
+    fn least_used(&mut self, source: Source) -> Option<Seat> {
         for _ in 0..LOOKS {
             let seat = self.first(source, true)?;
             let is_active = self.taken.get(&seat).is_some_and(|it| it.active.swap(false, Ordering::Relaxed));
@@ -124,45 +103,29 @@ impl Seats {
         self.first(source, true)
     }
 
-    fn first(&self, source: IpAddr, has_allocation: bool) -> Option<Seat> {
+    fn first(&self, source: Source, has_allocation: bool) -> Option<Seat> {
         let rank = |since| Rank { source, has_allocation, since };
         self.order.range(rank(0)..=rank(u64::MAX)).next().map(|(_, seat)| *seat)
     }
 
-    fn insert(&mut self, seat: Seat, source: IpAddr, has_allocation: bool, active: Arc<AtomicBool>) {
+    fn insert(&mut self, seat: Seat, source: Source, has_allocation: bool, active: Arc<AtomicBool>) {
         self.ranked += 1;
         let rank = Rank { source, has_allocation, since: self.ranked };
         self.order.insert(rank, seat);
         self.taken.insert(seat, Taken { rank, active });
-        self.count(source, |count| {
-            count.all += 1;
-            count.idle += usize::from(!has_allocation);
-        });
+        self.all.add(source);
+        if !has_allocation {
+            self.idle.add(source);
+        }
     }
 
     fn take(&mut self, seat: Seat) -> Option<Taken> {
         let taken = self.taken.remove(&seat)?;
         self.order.remove(&taken.rank);
-        self.count(taken.rank.source, |count| {
-            count.all -= 1;
-            count.idle -= usize::from(!taken.rank.has_allocation);
-        });
+        self.all.remove(taken.rank.source);
+        if !taken.rank.has_allocation {
+            self.idle.remove(taken.rank.source);
+        }
         Some(taken)
-    }
-
-    /// Changes the count of `source`, and its place among the sources.
-    fn count(&mut self, source: IpAddr, change: impl FnOnce(&mut Count)) {
-        let count = self.sources.entry(source).or_default();
-        self.by_idle.remove(&(count.idle, source));
-        self.by_all.remove(&(count.all, source));
-        change(count);
-        if count.idle > 0 {
-            self.by_idle.insert((count.idle, source));
-        }
-        if count.all > 0 {
-            self.by_all.insert((count.all, source));
-        } else {
-            self.sources.remove(&source);
-        }
     }
 }
