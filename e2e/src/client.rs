@@ -127,10 +127,13 @@ impl Client {
         panic!("no answer from the relay to {}", request.escape_ascii());
     }
 
-    /// Everything that has come and was no response to [`Client::ask`]. Asks for a Binding first: what the
-    /// relay sent before that has then arrived, since the path keeps the order.
+    /// Everything that has come and was no response to [`Client::ask`]. Asks for Bindings first: what the relay
+    /// sent before that, to whomever, has then arrived, since the path keeps the order. The first one may be
+    /// answered before that has left, as a round sends what it has to send socket by socket.
     pub fn aside(&mut self) -> Vec<Vec<u8>> {
-        self.ask(&request::binding());
+        for _ in 0..2 {
+            self.ask(&request::binding());
+        }
         std::mem::take(&mut self.aside)
     }
 

@@ -40,7 +40,7 @@ fn what_is_not_a_message_gets_silence() {
     });
     let odd = [
         // A length that is no multiple of four, less than there is, more than there is.
-        with(&binding, 3, 2),
+        [&with(&binding, 3, 2)[..], &[0; 2]].concat(),
         [&binding[..], &[0; 4]].concat(),
         with(&binding, 3, 4),
         // A wrong FINGERPRINT.

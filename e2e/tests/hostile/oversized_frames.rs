@@ -1,5 +1,5 @@
 //! Frames that claim to be longer than anything that a relay is sent, and bytes that are no frames: the
-//! connection ends or they come to nothing, and no buffer grows with the claim.
+//! connection ends, and no buffer grows with the claim.
 
 use std::time::Duration;
 
@@ -47,29 +47,23 @@ fn claims_alone_cost_nothing() {
     steady.holds(BOUND);
 }
 
+/// Only who has an allocation may send frames this long.
 #[test]
-fn floods_of_them_come_to_nothing() {
+fn floods_of_them_end_the_connection() {
     let network = Network::new();
     let relay = Relay::with(&network, &SETTINGS);
     let steady = Steady::before(&network, &relay);
     for header in [&LONG_REQUEST[..], &LONG_CHANNEL_DATA] {
         let frame = [header, &[0xA5; 65_532]].concat();
         let mut connection = Connection::open(&network.bob, relay.plain()).expect("within the limits");
-        // 16 MiB, or less when the relay has had enough.
-        let mut left = 256 * frame.len();
-        within(DEADLINE, || {
-            while left > 0 {
-                let start = frame.len() - 1 - (left - 1) % frame.len();
-                match connection.send(&frame[start..]) {
-                    0 => break,
-                    sent => left -= sent,
-                }
-            }
-            (left == 0 || !connection.is_open()).then_some(())
-        })
-        .expect("the relay reads on or closes");
-        assert!(connection.received().len() < 4096, "no answers to that");
+        let mut sent = 0;
+        eventually_true(DEADLINE, "the relay to close the connection", || {
+            sent += connection.send(&frame[sent % frame.len()..]);
+            !connection.is_open()
+        });
+        assert_eq!(connection.received(), b"", "no answers to that");
     }
+    ended_for_what_came(&relay, 2);
     steady.holds(BOUND);
 }
 
@@ -78,12 +72,13 @@ fn what_is_no_frame_ends_the_connection() {
     let network = Network::new();
     let relay = Relay::start(&network);
     let steady = Steady::before(&network, &relay);
-    for byte in [0x50, 0x80, 0xC0, 0xFF] {
+    for byte in [0x80, 0xA0, 0xC0, 0xFF] {
         let mut connection = Connection::open(&network.bob, relay.plain()).expect("within the limits");
         connection.send(&[byte; 100]);
         eventually_true(DEADLINE, "the relay to close the connection", || !connection.is_open());
         assert_eq!(connection.received(), b"", "{byte:#x}");
     }
+    ended_for_what_came(&relay, 4);
     steady.holds(BOUND);
 }
 
@@ -111,4 +106,11 @@ fn too_many_connections_of_one_source_are_refused() {
     });
     drop((connections, other));
     steady.holds(BOUND);
+}
+
+/// Waits until so many connections are counted as ended for what came on them, not by a deadline.
+fn ended_for_what_came(relay: &Relay<'_>, count: u64) {
+    eventually_true(DEADLINE, "the connections to be counted as invalid", || {
+        relay.metric("edgerelay_rejected_connections_total", &["reason=\"invalid\""]) as u64 == count
+    });
 }

@@ -133,11 +133,13 @@ fn check(newcomers: &[Transmissions], flood: Flood) {
          with a nonce {with_a_nonce:?}",
         newcomers.len(),
     );
-    assert!([binding, allocate, with_a_nonce].iter().all(|(_, most)| *most <= MOST));
-    assert_eq!(binding.0, 1, "Bindings wait for others' challenges");
-    assert_eq!(with_a_nonce.0, 1, "who has a nonce waits for who has none");
+    for (_, most) in [binding, allocate, with_a_nonce] {
+        assert!(most <= MOST, "a newcomer had to ask {most} times");
+    }
+    assert_eq!(binding.0, 1, "newcomers had to ask for a Binding again");
+    assert_eq!(with_a_nonce.0, 1, "newcomers had to ask again with a nonce of ours");
     if flood == Flood::WithinBudget {
-        assert_eq!(allocate.0, 1, "Allocates wait though there is budget left");
+        assert_eq!(allocate.0, 1, "newcomers had to ask for a nonce again");
     }
 }
 
