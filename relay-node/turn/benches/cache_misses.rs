@@ -13,7 +13,6 @@
     reason = "a benchmark prints its result and fails by panicking"
 )]
 
-#[allow(dead_code, reason = "pairs of clients are another benchmark's")]
 mod calls;
 #[path = "../tests/protocol/support/mod.rs"]
 mod support;
@@ -44,16 +43,26 @@ fn main() {
 fn relay(allocations: usize) {
     let mut calls = Calls::new(allocations);
     for way in Way::WITH_PEERS {
-        for _ in 0..2 * allocations {
-            black_box(calls.packet(way));
-        }
         relay_packets(&mut calls, way);
     }
+    relay_packets(&mut Calls::in_pairs(allocations.div_ceil(2)), Way::ClientToClient);
+}
+
+fn ways() -> impl Iterator<Item = Way> {
+    Way::WITH_PEERS.into_iter().chain([Way::ClientToClient])
+}
+
+/// Lets every allocation relay packets, so that what comes first costs no more than later, and then counts.
+fn relay_packets(calls: &mut Calls, way: Way) {
+    for _ in 0..2 * calls.len() {
+        black_box(calls.packet(way));
+    }
+    relay_counted(calls, way);
 }
 
 /// What is counted.
 #[inline(never)]
-fn relay_packets(calls: &mut Calls, way: Way) {
+fn relay_counted(calls: &mut Calls, way: Way) {
     for _ in 0..PACKETS {
         black_box(calls.packet(way));
     }
@@ -64,7 +73,7 @@ fn look(allocations: &[usize]) {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--cache-sim=yes", "--D1=32768,8,64", "--LL=1048576,16,64"])
         // Two patterns: of two options with the same one, the second is lost.
-        .args(["--toggle-collect=cache_misses::relay_packets*", "--dump-after=*relay_packets*"])
+        .args(["--toggle-collect=cache_misses::relay_counted*", "--dump-after=*relay_counted*"])
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .arg(env::current_exe().unwrap())
         .args(allocations.iter().map(usize::to_string))
@@ -72,13 +81,13 @@ fn look(allocations: &[usize]) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    println!("For each packet:             instructions  level 1 misses  level 2 misses");
-    let ways = allocations.iter().flat_map(|allocations| Way::WITH_PEERS.map(|way| (allocations, way)));
+    println!("For each packet:                  instructions  level 1 misses  level 2 misses");
+    let ways = allocations.iter().flat_map(|allocations| ways().map(move |way| (allocations, way)));
     for (dump, (allocations, way)) in (1..).zip(ways) {
         let dump = counts.with_extension(dump.to_string());
         let [instructions, first, second] = counted(&dump);
         fs::remove_file(dump).unwrap();
-        println!("{allocations:>6} {:<21} {instructions:>12.1} {first:>15.2} {second:>15.2}", way.name());
+        println!("{allocations:>6} {:<26} {instructions:>12.1} {first:>15.2} {second:>15.2}", way.name());
     }
     fs::remove_file(counts).unwrap();
 }

@@ -104,6 +104,12 @@ impl Calls {
         }
     }
 
+    /// How many calls.
+    #[allow(dead_code, reason = "one of two benchmarks asks")]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// A packet of another call each time, in an order that no cache foresees.
     pub fn packet(&mut self, way: Way) -> Forward {
         self.next = (self.next + 7919) % self.calls.len();
