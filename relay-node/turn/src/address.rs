@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
+use stun::attribute::AddressFamily;
+
 /// Where a client's packets come from, as the relay sees it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddr(SocketAddr);
@@ -57,20 +59,43 @@ macro_rules! address {
             pub const fn ip(self) -> IpAddr {
                 self.0.ip()
             }
+
+            /// The family of the address.
+            pub const fn family(self) -> AddressFamily {
+                match self.0 {
+                    SocketAddr::V4(_) => AddressFamily::V4,
+                    SocketAddr::V6(_) => AddressFamily::V6,
+                }
+            }
+
+            /// Whether that is the address without its port.
+            pub fn is_on(self, ip: IpAddr) -> bool {
+                match (self.0, ip) {
+                    (SocketAddr::V4(v4), IpAddr::V4(ip)) => *v4.ip() == ip,
+                    (SocketAddr::V6(v6), IpAddr::V6(ip)) => *v6.ip() == ip,
+                    _ => false,
+                }
+            }
+
+            /// Hashes it and 16 bits more, in one word or three instead of std's field-by-field walk: this
+            /// runs for every packet.
+            #[inline]
+            fn hash_with<H: Hasher>(self, more: u16, state: &mut H) {
+                let word = |ip: u32| u64::from(more) << 48 | u64::from(ip) << 16 | u64::from(self.0.port());
+                match self.0 {
+                    SocketAddr::V4(v4) => state.write_u64(word(v4.ip().to_bits())),
+                    SocketAddr::V6(v6) => {
+                        state.write_u128(v6.ip().to_bits());
+                        state.write_u64(word(0));
+                    }
+                }
+            }
         }
 
         impl Hash for $name {
+            #[inline]
             fn hash<H: Hasher>(&self, state: &mut H) {
-                // Two words instead of std's field-by-field walk: this runs for every packet.
-                match self.0 {
-                    SocketAddr::V4(v4) => {
-                        state.write_u64(u64::from(v4.ip().to_bits()) << 16 | u64::from(v4.port()));
-                    }
-                    SocketAddr::V6(v6) => {
-                        state.write_u128(v6.ip().to_bits());
-                        state.write_u64(u64::from(v6.port()));
-                    }
-                }
+                self.hash_with(0, state);
             }
         }
 
@@ -120,7 +145,7 @@ impl Transport {
 }
 
 /// What identifies an allocation (RFC 8656 section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FiveTuple {
     /// The client's end.
     pub client: ClientAddr,
@@ -128,6 +153,14 @@ pub struct FiveTuple {
     pub server: ServerAddr,
     /// The protocol between them.
     pub transport: Transport,
+}
+
+impl Hash for FiveTuple {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.client.hash(state);
+        self.server.hash_with(self.transport as u16, state);
+    }
 }
 
 /// The driver's way back to a client, such as a listener's or a connection's index. Opaque to the core.

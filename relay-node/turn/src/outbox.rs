@@ -59,18 +59,16 @@ impl Outbox {
         len
     }
 
-    #[inline]
-    pub(crate) fn poll(&mut self) -> Option<Output<'_>> {
-        // Usually so after a packet.
-        if self.queue.is_empty() {
-            self.arena.clear();
-            return None;
-        }
-        self.next()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
-    fn next(&mut self) -> Option<Output<'_>> {
-        Some(match self.queue.pop_front()? {
+    pub(crate) fn poll(&mut self) -> Option<Output<'_>> {
+        let Some(next) = self.queue.pop_front() else {
+            self.arena.clear();
+            return None;
+        };
+        Some(match next {
             Queued::OpenRelay { relay, local } => Output::OpenRelay { relay, local },
             Queued::CloseRelay { relay } => Output::CloseRelay { relay },
             Queued::Event(event) => Output::Event(event),

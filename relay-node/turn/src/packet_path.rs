@@ -1,7 +1,7 @@
 //! The path of a packet: client to peer and back, without allocation, lock or scan. Between two relayed
 //! addresses of one node it does not leave the node: from client to client, by the same checks as outside.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use rand::RngExt;
 use stun::attribute::{AddressFamily, Data, DontFragment, Icmp, XorPeerAddress};
@@ -9,7 +9,6 @@ use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::io::{Forward, HEADROOM, IcmpError, Shortcut, Span, TAILROOM};
-use crate::ledger::Holder;
 use crate::peers::Way;
 use crate::request::UNDERSTOOD;
 use crate::server::Turn;
@@ -41,15 +40,22 @@ impl Turn {
         &mut self,
         now: Now,
         client: &Client,
-        packet: &[u8],
-    ) -> Result<Outward, DropReason> {
-        let data = ChannelData::parse(packet).map_err(|_| DropReason::Malformed)?;
-        let slot = self.table.find(&client.five_tuple).ok_or(DropReason::NoAllocation)?;
-        let bound = self.table.get_mut(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
-        let peer = bound.ok_or(DropReason::NoChannel)?;
-        let start = stun::CHANNEL_HEADER_LEN;
+        buffer: &mut [u8],
+        packet: Span,
+    ) -> Forward {
+        let Ok(data) = ChannelData::parse(buffer.get(packet.range()).unwrap_or_default()) else {
+            return self.drop_packet(DropReason::Malformed);
+        };
+        let start = packet.start + stun::CHANNEL_HEADER_LEN;
         let payload = Span { start, end: start + data.payload.len() };
-        Ok(Outward { slot, peer, payload, dont_fragment: false })
+        let Some(slot) = self.table.find(&client.five_tuple) else {
+            return self.drop_packet(DropReason::NoAllocation);
+        };
+        let bound = self.table.get_mut(slot).and_then(|it| it.peers.peer_of(data.channel, now.monotonic));
+        let Some(peer) = bound else {
+            return self.drop_packet(DropReason::NoChannel);
+        };
+        self.relay_to_peer(now, Outward { slot, peer, payload, dont_fragment: false }, buffer)
     }
 
     /// A Send indication (RFC 8656 section 11.4). What is wrong with it is answered by silence.
@@ -79,35 +85,74 @@ impl Turn {
         Ok(Outward { slot, peer, payload, dont_fragment: dont_fragment.is_some() })
     }
 
-    /// The last step towards a peer that may be reached; the payload lies in `buffer`.
+    /// The last steps towards a peer that may be reached; the payload lies in `buffer`.
+    #[inline]
     pub(crate) fn relay_to_peer(&mut self, now: Now, outward: Outward, buffer: &mut [u8]) -> Forward {
-        let Outward { slot, peer, payload, dont_fragment } = outward;
-        let Some((destination, holder)) = self.destination(peer) else {
-            return self.drop_packet(DropReason::Policy);
-        };
-        let family = AddressFamily::of(peer.ip());
-        let relay = self.table.relay_id(slot, family);
-        let Some(allocation) = self.table.get_mut(slot) else {
-            return self.drop_packet(DropReason::NoAllocation);
-        };
-        // That there is a relayed address of that family goes without a look: no peer is permitted before
-        // its socket is open, and none stays when it is closed.
-        let relayed = || allocation.relayed.get(family).as_ref();
-        let shortcut = holder.filter(|_| payload.len() <= LONGEST_DATAGRAM).and_then(|holder| {
-            let to = RelayPort::new(peer.get().port());
-            Some(Shortcut { holder, to, from: relayed()?.port.number() })
-        });
-        if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
-            return self.drop_packet(DropReason::Bandwidth);
-        }
-        allocation.to_peers.add(payload.len());
-        self.stats.to_peers.add(payload.len());
-        match shortcut {
-            Some(shortcut) if shortcut.worker() == self.worker => {
-                self.shortcut_packet(now, shortcut, buffer, payload)
+        match self.own.get(outward.peer.family()) {
+            Some(own) if outward.peer.is_on(own.advertised) => {
+                self.relay_within_node(now, outward, own.bind, buffer)
             }
-            _ => Forward::ToPeer { relay, peer: destination, payload, dont_fragment, shortcut },
+            _ => self.leave(now, &outward, outward.peer, None),
         }
+    }
+
+    /// To the node's own address only where a live relayed one is, which is bound to `bind`: nothing else
+    /// that listens on this node may be reached, unless the policy allows that address by name.
+    fn relay_within_node(&mut self, now: Now, outward: Outward, bind: IpAddr, buffer: &mut [u8]) -> Forward {
+        let Outward { slot, peer, payload, .. } = outward;
+        let family = peer.family();
+        let to = RelayPort::new(peer.get().port());
+        let Some(holder) = self.ledger.holder(family, to) else {
+            return match self.open_to_peers.get(family) {
+                true => self.leave(now, &outward, peer, None),
+                false => self.drop_packet(DropReason::Policy),
+            };
+        };
+        // That there is a relayed address of that family goes without a look elsewhere: no peer is permitted
+        // before its socket is open, and none stays when it is closed.
+        let relayed = self.table.get(slot).and_then(|it| it.relayed.get(family).as_ref());
+        let shortcut = relayed.filter(|_| payload.len() <= LONGEST_DATAGRAM).map(|relayed| Shortcut {
+            holder,
+            to,
+            from: relayed.port.number(),
+        });
+        match shortcut {
+            Some(shortcut) if shortcut.worker() == self.worker => match self.charge(now, &outward) {
+                Ok(()) => self.shortcut_packet(now, shortcut, buffer, payload),
+                Err(reason) => self.drop_packet(reason),
+            },
+            _ => self.leave(now, &outward, PeerAddr::new(SocketAddr::new(bind, to.get())), shortcut),
+        }
+    }
+
+    /// The last step of what leaves by a socket.
+    #[inline]
+    fn leave(
+        &mut self,
+        now: Now,
+        outward: &Outward,
+        destination: PeerAddr,
+        shortcut: Option<Shortcut>,
+    ) -> Forward {
+        if let Err(reason) = self.charge(now, outward) {
+            return self.drop_packet(reason);
+        }
+        let Outward { slot, peer, payload, dont_fragment } = *outward;
+        let relay = self.table.relay_id(slot, peer.family());
+        Forward::ToPeer { relay, peer: destination, payload, dont_fragment, shortcut }
+    }
+
+    /// Counts what goes to a peer, if its sender's limits let it pass.
+    #[inline]
+    fn charge(&mut self, now: Now, outward: &Outward) -> Result<(), DropReason> {
+        let allocation = self.table.get_mut(outward.slot).ok_or(DropReason::NoAllocation)?;
+        let (family, bytes) = (outward.peer.family(), outward.payload.len());
+        if !allocation.account.meter(now.monotonic, family, bytes, &self.settings.limits) {
+            return Err(DropReason::Bandwidth);
+        }
+        allocation.to_peers.add(bytes);
+        self.stats.to_peers.add(bytes);
+        Ok(())
     }
 
     /// A datagram from `peer` at a relayed address (RFC 8656 sections 11.6 and 12.7). It lies at
@@ -190,7 +235,7 @@ impl Turn {
     /// without DATA (RFC 8656 section 11.5).
     pub fn peer_icmp(&mut self, now: Now, relay: RelayId, peer: PeerAddr, error: IcmpError) {
         // "Type 3 or 11 for ICMPv4, 1, 2 or 3 for ICMPv6": others are dropped.
-        let told = match AddressFamily::of(peer.ip()) {
+        let told = match peer.family() {
             AddressFamily::V4 => matches!(error.kind, 3 | 11),
             AddressFamily::V6 => matches!(error.kind, 1..=3),
         };
@@ -205,7 +250,7 @@ impl Turn {
             self.stats.count_drop(DropReason::NoPermission);
             return;
         }
-        let family = AddressFamily::of(peer.ip());
+        let family = peer.family();
         if !allocation.account.meter(now.monotonic, family, error.data.len(), &self.settings.limits) {
             self.stats.count_drop(DropReason::Bandwidth);
             return;
@@ -219,32 +264,17 @@ impl Turn {
         });
     }
 
-    /// Where a packet to `peer` goes, and whose that is on this node. To the node's own address only where a
-    /// live relayed one is: nothing else that listens on this node may be reached, unless the policy allows
-    /// that address by name.
-    fn destination(&self, peer: PeerAddr) -> Option<(PeerAddr, Option<Holder>)> {
-        let family = AddressFamily::of(peer.ip());
-        let own = self.own.get(family).filter(|own| own.advertised == peer.ip());
-        let Some(own) = own else { return Some((peer, None)) };
-        let port = peer.get().port();
-        if let Some(holder) = self.ledger.holder(family, RelayPort::new(port)) {
-            return Some((PeerAddr::new(SocketAddr::new(own.bind, port)), Some(holder)));
-        }
-        self.open_to_peers.get(family).then_some((peer, None))
-    }
-
     /// How the world sees who sent a packet: a relayed address of this node reaches another one from
     /// what it is bound to.
+    #[inline]
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {
-        let family = AddressFamily::of(peer.ip());
-        let port = peer.get().port();
-        match self.own.get(family) {
+        match self.own.get(peer.family()) {
             Some(own)
-                if own.bind == peer.ip()
-                    && own.advertised != peer.ip()
-                    && self.ledger.holder(family, RelayPort::new(port)).is_some() =>
+                if peer.is_on(own.bind)
+                    && own.advertised != own.bind
+                    && self.ledger.holder(peer.family(), RelayPort::new(peer.get().port())).is_some() =>
             {
-                PeerAddr::new(SocketAddr::new(own.advertised, port))
+                PeerAddr::new(SocketAddr::new(own.advertised, peer.get().port()))
             }
             _ => peer,
         }

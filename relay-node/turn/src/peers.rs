@@ -69,7 +69,7 @@ impl Peers {
 
     /// The peer that `number` is bound to now.
     pub(crate) fn peer_of(&mut self, number: ChannelNumber, now: Monotonic) -> Option<PeerAddr> {
-        if let Some(last) = self.last
+        if let Some(last) = &self.last
             && let Some((channel, until)) = last.channel
             && channel == number
         {
@@ -94,13 +94,19 @@ impl Peers {
     }
 
     /// What packets ask of `peer`, if it is permitted now. Strangers leave no trace.
+    #[inline]
     fn known(&mut self, peer: PeerAddr, now: Monotonic) -> Option<&Known> {
         if self.last.as_ref().is_none_or(|last| last.peer != peer) {
-            let ((), permitted_until) = self.permissions.get(&peer.ip()).filter(|(_, until)| *until > now)?;
-            let channel = self.bound.get(&peer).map(|(number, until)| (*number, until));
-            self.last = Some(Known { peer, permitted_until, channel });
+            self.last = Some(self.look_up(peer, now)?);
         }
         self.last.as_ref().filter(|last| last.permitted_until > now)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, peer: PeerAddr, now: Monotonic) -> Option<Known> {
+        let ((), permitted_until) = self.permissions.get(&peer.ip()).filter(|(_, until)| *until > now)?;
+        let channel = self.bound.get(&peer).map(|(number, until)| (*number, until));
+        Some(Known { peer, permitted_until, channel })
     }
 
     /// Installs or refreshes the permission for `peer`.

@@ -15,7 +15,6 @@ use crate::event::{CloseReason, Event};
 use crate::io::{Forward, Output, Span};
 use crate::ledger::{Ledger, WorkerId};
 use crate::outbox::Outbox;
-use crate::packet_path::Outward;
 use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
 use crate::relay_address::RelayAddresses;
@@ -101,15 +100,10 @@ impl Turn {
     /// behind it. All that is in front of it may be overwritten, and what pads it to a multiple of four.
     pub fn client_packet(&mut self, now: Now, client: &Client, buffer: &mut [u8], packet: Span) -> Forward {
         let bytes = buffer.get(packet.range()).unwrap_or_default();
-        let wanted = match Kind::of(bytes) {
-            Kind::ChannelData => self.channel_data(now, client, bytes).map(Some),
-            Kind::Stun => self.message(now, client, bytes),
-            Kind::Other => Err(DropReason::Malformed),
-        };
-        match wanted {
-            Ok(Some(outward)) => self.relay_to_peer(now, outward.behind(packet.start), buffer),
-            Ok(None) => Forward::Nothing,
-            Err(reason) => self.drop_packet(reason),
+        match Kind::of(bytes) {
+            Kind::ChannelData => self.channel_data(now, client, buffer, packet),
+            Kind::Stun => self.message(now, client, buffer, packet),
+            Kind::Other => self.drop_packet(DropReason::Malformed),
         }
     }
 
@@ -135,8 +129,13 @@ impl Turn {
         self.timers.next()
     }
 
-    /// What the driver is to do next.
+    /// Whether [`Self::poll_output`] has something: usually not after a packet.
     #[inline]
+    pub fn has_outputs(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// What the driver is to do next.
     pub fn poll_output(&mut self) -> Option<Output<'_>> {
         self.outbox.poll()
     }
@@ -179,21 +178,28 @@ impl Turn {
         &self.stats
     }
 
-    fn message(&mut self, now: Now, client: &Client, packet: &[u8]) -> Result<Option<Outward>, DropReason> {
-        let message = stun::Message::parse(packet).map_err(|_| DropReason::Malformed)?;
-        if message.fingerprint() == stun::Fingerprint::Invalid {
-            return Err(DropReason::Malformed);
-        }
-        match (message.class(), message.method()) {
-            (stun::Class::Indication, Method::SEND) => self.send_indication(now, client, &message).map(Some),
-            (stun::Class::Request, _) => {
-                self.request(now, client, &message);
-                Ok(None)
+    fn message(&mut self, now: Now, client: &Client, buffer: &mut [u8], packet: Span) -> Forward {
+        let bytes = buffer.get(packet.range()).unwrap_or_default();
+        let outward = match stun::Message::parse(bytes) {
+            Ok(message) if message.fingerprint() != stun::Fingerprint::Invalid => {
+                match (message.class(), message.method()) {
+                    (stun::Class::Indication, Method::SEND) => self.send_indication(now, client, &message),
+                    (stun::Class::Request, _) => {
+                        self.request(now, client, &message);
+                        return Forward::Nothing;
+                    }
+                    _ => Err(DropReason::Unexpected),
+                }
             }
-            _ => Err(DropReason::Unexpected),
+            _ => Err(DropReason::Malformed),
+        };
+        match outward {
+            Ok(outward) => self.relay_to_peer(now, outward.behind(packet.start), buffer),
+            Err(reason) => self.drop_packet(reason),
         }
     }
 
+    #[cold]
     pub(crate) fn drop_packet(&mut self, reason: DropReason) -> Forward {
         self.stats.count_drop(reason);
         Forward::Nothing

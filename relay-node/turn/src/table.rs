@@ -65,9 +65,7 @@ impl Table {
 
     pub(crate) fn find(&self, five_tuple: &FiveTuple) -> Option<Slot> {
         let hash = self.hasher.hash_one(five_tuple);
-        self.by_five_tuple
-            .find(hash, |slot| self::five_tuple(&self.slots, *slot) == Some(five_tuple))
-            .copied()
+        self.by_five_tuple.find(hash, |slot| is_of(&self.slots, *slot, five_tuple)).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Allocation> {
@@ -100,6 +98,13 @@ impl Table {
     pub(crate) fn place(index: u32) -> (Slot, AddressFamily) {
         (Slot(index >> 1), if index & 1 == 0 { AddressFamily::V4 } else { AddressFamily::V6 })
     }
+}
+
+/// Whether the allocation in `slot` is of that 5-tuple. Not inlined: the search would read all that an
+/// IPv6 one might be compared by before it looks at any slot.
+#[inline(never)]
+fn is_of(slots: &[Place], slot: Slot, five_tuple: &FiveTuple) -> bool {
+    self::five_tuple(slots, slot) == Some(five_tuple)
 }
 
 /// The 5-tuple of the allocation in `slot`.

@@ -78,6 +78,7 @@ impl Ledger {
     }
 
     /// Whose the live relayed address is that has this port on the node's relay address. Takes no lock.
+    #[inline(never)]
     pub fn holder(&self, family: AddressFamily, port: RelayPort) -> Option<Holder> {
         self.ports.get(family).as_ref()?.holder(port)
     }
