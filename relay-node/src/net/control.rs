@@ -39,16 +39,19 @@ impl Control {
 
     /// Appends a message at `at`; the place behind it. Panics when it does not fit, which only a
     /// wrong [`Self::CAPACITY`] can cause.
-    fn push(&mut self, at: usize, level: i32, kind: i32, data: &[u8]) -> usize {
-        let total = HEADER + data.len();
+    fn push<const N: usize>(&mut self, at: usize, level: i32, kind: i32, data: [u8; N]) -> usize {
+        let total = HEADER + N;
         let end = at + total.next_multiple_of(ALIGN);
         // Reason for the panicking index: every sum of our own messages is far below the capacity.
         #[allow(clippy::indexing_slicing)]
         let room = &mut self.0[at..end];
         let (header, body) = room.split_at_mut(HEADER);
-        let fields = total.to_ne_bytes().into_iter().chain(level.to_ne_bytes()).chain(kind.to_ne_bytes());
-        header.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        body.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+        let (length, meaning) = header.split_at_mut(size_of::<usize>());
+        let (levels, kinds) = meaning.split_at_mut(size_of::<i32>());
+        length.copy_from_slice(&total.to_ne_bytes());
+        levels.copy_from_slice(&level.to_ne_bytes());
+        kinds.copy_from_slice(&kind.to_ne_bytes());
+        body.iter_mut().zip(data).for_each(|(to, from)| *to = from);
         end
     }
 
@@ -60,20 +63,20 @@ impl Control {
                 let [a, b, c, d] = ip.octets();
                 // ipi_ifindex, ipi_spec_dst, ipi_addr
                 let data = [0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0];
-                self.push(at, libc::IPPROTO_IP, libc::IP_PKTINFO, &data)
+                self.push(at, libc::IPPROTO_IP, libc::IP_PKTINFO, data)
             }
             IpAddr::V6(ip) => {
                 let mut data = [0; 20];
                 data[..16].copy_from_slice(&ip.octets());
                 data[16..].copy_from_slice(&interface.to_ne_bytes());
-                self.push(at, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &data)
+                self.push(at, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, data)
             }
         }
     }
 
     /// Adds "cut into datagrams of this many bytes" (UDP_SEGMENT) at `at`; the place behind it.
     pub fn push_segment(&mut self, at: usize, bytes: u16) -> usize {
-        self.push(at, libc::SOL_UDP, libc::UDP_SEGMENT, &bytes.to_ne_bytes())
+        self.push(at, libc::SOL_UDP, libc::UDP_SEGMENT, bytes.to_ne_bytes())
     }
 }
 

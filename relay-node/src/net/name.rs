@@ -20,16 +20,17 @@ impl SocketName {
     /// How many bytes the kernel may write.
     pub const CAPACITY: u32 = LONGEST as u32;
 
-    /// The name of `address`, and how many of its bytes count.
-    pub fn new(address: SocketAddr) -> (Self, u32) {
-        let mut name = [0; LONGEST];
+    /// Becomes the name of `address`; how many of its bytes count.
+    pub fn set(&mut self, address: SocketAddr) -> u32 {
+        let name = &mut self.0;
         match address {
             SocketAddr::V4(v4) => {
                 let [p0, p1] = v4.port().to_be_bytes();
                 let [a0, a1, a2, a3] = v4.ip().octets();
                 let [f0, f1] = V4;
+                // What pads it means nothing.
                 name[..8].copy_from_slice(&[f0, f1, p0, p1, a0, a1, a2, a3]);
-                (Self(name), size_of::<libc::sockaddr_in>() as u32)
+                size_of::<libc::sockaddr_in>() as u32
             }
             SocketAddr::V6(v6) => {
                 name[..2].copy_from_slice(&V6);
@@ -37,7 +38,7 @@ impl SocketName {
                 name[4..8].copy_from_slice(&v6.flowinfo().to_ne_bytes());
                 name[8..24].copy_from_slice(&v6.ip().octets());
                 name[24..28].copy_from_slice(&v6.scope_id().to_ne_bytes());
-                (Self(name), Self::CAPACITY)
+                Self::CAPACITY
             }
         }
     }
@@ -80,7 +81,8 @@ mod tests {
     fn names_survive_the_round_trip() {
         for text in ["192.0.2.7:5", "[2001:db8::9]:65535", "[fe80::1%3]:3478", "0.0.0.0:0"] {
             let address: SocketAddr = text.parse().unwrap();
-            let (name, len) = SocketName::new(address);
+            let mut name = SocketName::EMPTY;
+            let len = name.set(address);
             assert_eq!(name.address(), Some(address));
             assert_eq!(len, if address.is_ipv4() { 16 } else { 28 });
         }

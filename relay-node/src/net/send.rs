@@ -71,27 +71,30 @@ impl SendBatch {
     /// A batch of at most `capacity` datagrams. `segmentation`: let the kernel cut runs of datagrams
     /// of one size to one address from one buffer (UDP_SEGMENT), as long as it is willing to.
     pub fn new(capacity: usize, segmentation: bool) -> Self {
+        let names = Table::new(vec![SocketName::EMPTY; capacity]);
+        let controls = Table::new(vec![Control::EMPTY; capacity]);
+        // Each header has its name and control messages in its own place, and pieces from anywhere.
+        let headers = (0..capacity)
+            .map(|index| libc::mmsghdr {
+                msg_hdr: libc::msghdr {
+                    msg_name: names.pointer(index).cast(),
+                    msg_namelen: 0,
+                    msg_iov: std::ptr::null_mut(),
+                    msg_iovlen: 0,
+                    msg_control: controls.pointer(index).cast(),
+                    msg_controllen: 0,
+                    msg_flags: 0,
+                },
+                msg_len: 0,
+            })
+            .collect();
         Self {
             queue: Vec::with_capacity(capacity),
             order: Vec::with_capacity(capacity),
-            names: Table::new(vec![SocketName::EMPTY; capacity]),
-            controls: Table::new(vec![Control::EMPTY; capacity]),
+            names,
+            controls,
             pieces: Table::new(vec![libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; capacity]),
-            headers: Table::new(vec![
-                libc::mmsghdr {
-                    msg_hdr: libc::msghdr {
-                        msg_name: std::ptr::null_mut(),
-                        msg_namelen: 0,
-                        msg_iov: std::ptr::null_mut(),
-                        msg_iovlen: 0,
-                        msg_control: std::ptr::null_mut(),
-                        msg_controllen: 0,
-                        msg_flags: 0,
-                    },
-                    msg_len: 0,
-                };
-                capacity
-            ]),
+            headers: Table::new(headers),
             carried: Vec::with_capacity(capacity),
             segmentation,
             uncut: Uncut::default(),
@@ -219,12 +222,9 @@ impl SendBatch {
     fn run(&self, place: usize, to: usize) -> usize {
         let Some(first) = self.datagram(place) else { return 0 };
         let size = first.packet.len();
-        let most = MAX_SEGMENTS.min(MAX_SEGMENTED.checked_div(size).unwrap_or(1)).max(1);
-        if self.uncut.contains(first.to.ip()) {
-            return 1;
-        }
         let mut run = 1;
-        while run < most
+        while run < MAX_SEGMENTS
+            && (run + 1) * size <= MAX_SEGMENTED
             && place + run < to
             && let Some(next) = self.datagram(place + run)
             && next.to == first.to
@@ -237,42 +237,36 @@ impl SendBatch {
                 break;
             }
         }
-        run
+        if run > 1 && self.uncut.contains(first.to.ip()) { 1 } else { run }
     }
 
     /// Writes header `index` for the `run` datagrams from `place` on. `None` if it is not whole.
     fn prepare_run(&mut self, memory: &PacketMemory, index: usize, place: usize, run: usize) -> Option<()> {
-        let first = *self.datagram(place)?;
+        let Datagram { to, from, packet: first, .. } = *self.datagram(place)?;
         for place in place..place + run {
             let bytes = memory.bytes(self.datagram(place)?.packet);
             // The kernel only reads what is sent; the C type has no const.
             let piece = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
             *self.pieces.entries_mut().get_mut(place)? = piece;
         }
-        let (name, name_len) = SocketName::new(first.to);
-        *self.names.entries_mut().get_mut(index)? = name;
+        let name_len = self.names.entries_mut().get_mut(index)?.set(to);
         let control = self.controls.entries_mut().get_mut(index)?;
         let mut control_len = 0;
-        if let Some(source) = first.from {
-            let interface = match first.to {
+        if let Some(source) = from {
+            let interface = match to {
                 SocketAddr::V6(v6) => v6.scope_id(),
                 SocketAddr::V4(_) => 0,
             };
             control_len = control.push_source(control_len, source, interface);
         }
         if run > 1 {
-            control_len = control.push_segment(control_len, first.packet.len() as u16);
+            control_len = control.push_segment(control_len, first.len() as u16);
         }
-        let header = libc::msghdr {
-            msg_name: self.names.pointer(index).cast(),
-            msg_namelen: name_len,
-            msg_iov: self.pieces.pointer(place),
-            msg_iovlen: run,
-            msg_control: self.controls.pointer(index).cast(),
-            msg_controllen: control_len,
-            msg_flags: 0,
-        };
-        *self.headers.entries_mut().get_mut(index)? = libc::mmsghdr { msg_hdr: header, msg_len: 0 };
+        let header = &mut self.headers.entries_mut().get_mut(index)?.msg_hdr;
+        header.msg_namelen = name_len;
+        header.msg_iov = self.pieces.pointer(place);
+        header.msg_iovlen = run;
+        header.msg_controllen = control_len;
         Some(())
     }
 
@@ -328,9 +322,10 @@ impl SendBatch {
     /// Sends the headers from `next` on; how many the kernel took.
     fn send_headers(&mut self, socket: BorrowedFd<'_>, next: usize) -> io::Result<usize> {
         let count = self.carried.len() - next;
-        // SAFETY: `prepare` wrote the headers below `carried.len()` in this flush, and clears that list
-        // first. Their pointers lead to entries of tables of `self`, which do not move, and to packets
-        // of the memory that `flush` borrows until it is done.
+        // SAFETY: the headers' names and control messages are entries of tables of `self`, which do not
+        // move, since `new`. `prepare` wrote the pieces and all lengths of those below `carried.len()` in
+        // this flush, and clears that list first; the pieces lead to packets of the memory that `flush`
+        // borrows until it is done.
         let taken = unsafe {
             // Not libc's own function: a cancellation point, with two atomic operations of its own.
             libc::syscall(
@@ -377,8 +372,8 @@ fn send_unfragmented(socket: BorrowedFd<'_>, to: SocketAddr, bytes: &[u8], sent:
     let _ = udp::set_dont_fragment(socket, to, false);
 }
 
-// SAFETY: the raw pointers in headers and pieces are written and followed within one `flush` only, and
-// lead to tables of the same batch and to memory that is borrowed for that time.
+// SAFETY: the raw pointers in headers lead to tables of the same batch, which go with it, and those in
+// pieces to memory that is borrowed for the one `flush` in which they are written and followed.
 unsafe impl Send for SendBatch {}
 
 #[cfg(test)]

@@ -30,21 +30,19 @@ const FIRST_RELAY: u32 = 1 << 31;
 pub(super) struct Listener {
     socket: UdpSocket,
     address: SocketAddr,
+    /// Whether each datagram tells what address it came to.
+    wildcard: bool,
 }
 
 impl Listener {
     /// `address` is what the socket is bound to.
     pub(super) fn new(socket: UdpSocket, address: SocketAddr) -> Self {
-        Self { socket, address }
+        Self { socket, address, wildcard: address.ip().is_unspecified() }
     }
 
     /// The socket, to wait for datagrams.
     pub(super) fn socket(&self) -> &UdpSocket {
         &self.socket
-    }
-
-    fn is_wildcard(&self) -> bool {
-        self.address.ip().is_unspecified()
     }
 }
 
@@ -144,7 +142,7 @@ impl Datagrams {
     pub(super) fn addresses(&self, listener: usize, slot: usize) -> Option<(SocketAddr, SocketAddr)> {
         let client = self.received.source(slot)?;
         let listener = self.listeners.get(listener)?.as_ref()?;
-        if !listener.is_wildcard() {
+        if !listener.wildcard {
             return Some((client, listener.address));
         }
         let (ip, interface) = self.received.destination(slot)?;
@@ -204,7 +202,7 @@ impl Datagrams {
         packet: Packet,
         stats: &mut SocketStats,
     ) {
-        let wildcard = matches!(self.listeners.get(listener), Some(Some(it)) if it.is_wildcard());
+        let wildcard = matches!(self.listeners.get(listener), Some(Some(it)) if it.wildcard);
         let from: Option<IpAddr> = wildcard.then(|| client.five_tuple.server.ip());
         let datagram = Datagram {
             socket: listener as u32,

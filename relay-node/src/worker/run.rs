@@ -228,8 +228,10 @@ impl Worker {
         match forward {
             Forward::Nothing => {}
             Forward::ToPeer { relay, peer, payload, dont_fragment, shortcut } => {
-                let bytes = self.datagrams.bytes(place, payload);
-                if shortcut.is_some_and(|shortcut| self.post.pass_on(shortcut, bytes)) {
+                let passed_on = shortcut.is_some_and(|shortcut| {
+                    self.post.pass_on(shortcut, self.datagrams.bytes(place, payload))
+                });
+                if passed_on {
                     stats.datagrams_handed_over += 1;
                 } else if let Some(packet) = self.datagrams.packet(place, payload, stats) {
                     self.datagrams.send_to_peer(relay, peer, packet, dont_fragment, stats);
@@ -306,7 +308,15 @@ impl Worker {
     }
 
     /// Does what the core says, in its order.
+    #[inline]
     pub(super) fn follow_outputs(&mut self, now: Now) {
+        // Usually not after a packet.
+        if self.turn.has_outputs() {
+            self.follow_all_outputs(now);
+        }
+    }
+
+    fn follow_all_outputs(&mut self, now: Now) {
         while let Some(output) = self.turn.poll_output() {
             match output {
                 Output::OpenRelay { relay, local } => {
