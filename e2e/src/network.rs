@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use testbed::{Namespace, NamespaceError};
+use testbed::{Namespace, NamespaceError, descriptors};
 
 /// Scenarios of one test binary run one at a time: they measure memory and share two cores.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -77,6 +77,7 @@ impl Network {
 
     fn build() -> Result<Self, NamespaceError> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        descriptors::raise_limit();
         let router = Namespace::new()?;
         router.sysctl("ipv4/ip_forward", "1")?;
         router.sysctl("ipv6/conf/all/forwarding", "1")?;

@@ -27,6 +27,16 @@ pub fn at_rate(rate: u32, duration: Duration, mut act: impl FnMut(u32)) -> u32 {
     acted
 }
 
+/// Says that something is over when it is dropped, also by a panic: who waits for that would wait forever.
+#[derive(Debug)]
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Calls `act` until it is `over`, one call after the other and at most one in `interval`.
 pub fn at_intervals(interval: Duration, over: &AtomicBool, mut act: impl FnMut()) {
     while !over.load(Ordering::Relaxed) {

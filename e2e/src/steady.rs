@@ -1,7 +1,7 @@
 //! What an attack must leave as it was.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::call::{Call, Quality};
 use crate::client::Client;
 use crate::cores;
 use crate::network::Network;
-use crate::pace::at_intervals;
+use crate::pace::{Over, at_intervals};
 use crate::peer::Peer;
 use crate::relay::Relay;
 use crate::request;
@@ -178,14 +178,6 @@ impl fmt::Display for Slowest {
 }
 
 /// Says that the attack is over, also when it ends by a panic.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A round trip of a client that does everything right, over UDP.
 pub fn good_client_works(network: &Network, relay: &Relay<'_>) {
     let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());

@@ -46,6 +46,8 @@ fn main() -> ExitCode {
 fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {
     // First of all: the run itself may change what the checkout is.
     let machine = machine::describe();
+    // Forwarders open a socket for each session, and inherit this.
+    testbed::descriptors::raise_limit();
     let edgerelay = match &cli.edgerelay {
         Some(path) => path.clone(),
         None => machine::build_relay(true)?,

@@ -3,6 +3,7 @@
 //! Nothing of it outlives the process that made it, however that ends: a [`Namespace`] has no name
 //! that would keep it, and the kernel kills the programs of [`process::command`].
 
+pub mod descriptors;
 pub mod http;
 pub mod namespace;
 pub mod process;

@@ -5,13 +5,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use edgerelay_e2e::Network;
 use edgerelay_e2e::client::Client;
-use edgerelay_e2e::pace::{at_intervals, at_rate};
+use edgerelay_e2e::pace::{Over, at_intervals, at_rate};
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::request;
 use edgerelay_e2e::spoof::Spoofer;
@@ -103,8 +103,10 @@ fn serves_who_is_there(network: &Network, relay: &Relay<'_>, flood: Flood, attac
         thread::scope(|scope| {
             let refreshes = scope.spawn(|| slowest_refresh(&mut client, &over));
             let newcomers = scope.spawn(|| over_udp(network, relay, &over));
-            attack();
-            over.store(true, Ordering::Relaxed);
+            {
+                let _over = Over(&over);
+                attack();
+            }
             let (count, slowest) = refreshes.join().expect("they are answered");
             println!("{count} Refreshes, the slowest {slowest:?}");
             assert!(slowest < AT_ONCE, "a Refresh took {slowest:?}");

@@ -2,13 +2,13 @@
 //! new one at once, in a call and without one, since having it shows that the client can be reached.
 
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use edgerelay_e2e::Network;
 use edgerelay_e2e::client::Client;
-use edgerelay_e2e::pace::{at_intervals, at_rate};
+use edgerelay_e2e::pace::{Over, at_intervals, at_rate};
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::request;
 use edgerelay_e2e::spoof::Spoofer;
@@ -47,8 +47,10 @@ fn gets_its_438() {
                 ("in a call", scope.spawn(|| refresh(&mut caller, None, &over))),
                 ("without one", scope.spawn(|| refresh(&mut other, NO_ALLOCATION, &over))),
             ];
-            at_rate(RATE, DURATION, |_| spoofer.send(from, to, &request::bare_allocate()));
-            over.store(true, Ordering::Relaxed);
+            {
+                let _over = Over(&over);
+                at_rate(RATE, DURATION, |_| spoofer.send(from, to, &request::bare_allocate()));
+            }
             for (who, refreshes) in refreshes {
                 let (stale, slowest) = refreshes.join().expect("they are answered");
                 println!("{who}: {stale} Refreshes with a stale nonce, the slowest of all took {slowest:?}");

@@ -14,7 +14,7 @@ use edgerelay_e2e::Network;
 use edgerelay_e2e::certificate::Key;
 use edgerelay_e2e::connection::connect_from;
 use edgerelay_e2e::network::Family;
-use edgerelay_e2e::pace::at_rate;
+use edgerelay_e2e::pace::{Over, at_rate};
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::steady::Steady;
 use edgerelay_e2e::transport::Transport;
@@ -55,12 +55,11 @@ fn come_in_a_thousand_a_second() {
                         }
                     });
                 }
-                let flood = flood(
+                let _over = Over(&over);
+                flood(
                     |turn| connect_from(sources[turn as usize % sources.len()].into(), address),
                     &hello(address, &trust),
-                );
-                over.store(true, Ordering::Relaxed);
-                flood
+                )
             });
             let whole = whole.into_inner();
             println!("{begun} ClientHellos, of which {answered} were answered, and {whole} whole handshakes");
