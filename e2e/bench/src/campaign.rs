@@ -17,7 +17,7 @@ use crate::{
     rate,
     report::{Quantity, Report, Sample, Subject},
     server::Contender,
-    shape::{Direction, Layout, Pacing, Shape},
+    shape::{Direction, Pacing, Shape},
     site::Site,
 };
 
@@ -76,12 +76,12 @@ impl Campaign {
             sites.rotate_left(begins);
             let mut run = Run { sites, number: run, known: &mut known, report };
             if self.asks_for(Figure::Cpu) {
-                by_layout(&self.costs).into_iter().for_each(|(layout, shapes)| run.costs(layout, &shapes));
+                self.costs.iter().for_each(|shape| run.costs(*shape));
             }
             if self.asks_for(Figure::Capacity) || self.asks_for(Figure::Latency) {
-                for (layout, shapes) in by_layout(&self.capacities) {
-                    run.capacities(layout, &shapes, self.asks_for(Figure::Latency));
-                }
+                self.capacities
+                    .iter()
+                    .for_each(|shape| run.capacities(*shape, self.asks_for(Figure::Latency)));
             }
             if self.asks_for(Figure::Cycles) {
                 run.cycles();
@@ -137,26 +137,24 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn costs(&mut self, layout: Layout, shapes: &[Shape]) {
-        let mut services = self.serve(layout);
-        for &shape in shapes {
-            let rate = self.rate(&mut services, shape);
-            for pacing in Pacing::ALL {
-                let load = Load { shape, rate, pacing };
-                let mut costs: BTreeMap<Contender, Vec<PacketCost>> = BTreeMap::new();
-                for _ in 0..ROUNDS {
-                    let begins = 1.min(services.len());
-                    services.rotate_left(begins);
-                    for (contender, cost) in
-                        self.each(&mut services, |service| service.packet_cost(&load, COST_WINDOW))
-                    {
-                        costs.entry(contender).or_default().push(cost);
-                    }
+    fn costs(&mut self, shape: Shape) {
+        let mut services = self.serve(shape);
+        let rate = self.rate(&mut services, shape);
+        for pacing in Pacing::ALL {
+            let load = Load { shape, rate, pacing };
+            let mut costs: BTreeMap<Contender, Vec<PacketCost>> = BTreeMap::new();
+            for _ in 0..ROUNDS {
+                let begins = 1.min(services.len());
+                services.rotate_left(begins);
+                for (contender, cost) in
+                    self.each(&mut services, |service| service.packet_cost(&load, COST_WINDOW))
+                {
+                    costs.entry(contender).or_default().push(cost);
                 }
-                // Who failed meanwhile is told so and has no figure.
-                costs.retain(|_, costs| costs.len() == ROUNDS as usize);
-                costs.into_iter().for_each(|(contender, costs)| self.add_costs(contender, &load, &costs));
             }
+            // Who failed meanwhile is told so and has no figure.
+            costs.retain(|_, costs| costs.len() == ROUNDS as usize);
+            costs.into_iter().for_each(|(contender, costs)| self.add_costs(contender, &load, &costs));
         }
     }
 
@@ -213,28 +211,28 @@ impl<'a> Run<'a> {
     }
 
     /// Loss-free rates, and latencies at half of coturn's of this run and at half of each one's own.
-    fn capacities(&mut self, layout: Layout, shapes: &[Shape], with_latency: bool) {
-        let mut services = self.serve(layout);
-        for &shape in shapes {
-            let known = self.known.capacities.clone();
-            let paces = self.each(&mut services, |service| {
-                service.capacity(shape, known.get(&(shape, service.site.contender)).copied())
-            });
-            for (contender, Pace { rate, load_bound }) in paces {
-                self.known.capacities.insert((shape, contender), rate);
-                let sample = self.sample(contender, Quantity::Capacity, smooth(shape), vec![rate]);
-                self.add(Sample { load_bound, ..sample });
-            }
-            if !with_latency {
-                continue;
-            }
-            let known = self.known.capacities.clone();
-            let half = |contender| known.get(&(shape, contender)).map(|rate| rate / 2.0);
-            let common = [Quantity::LatencyP50, Quantity::LatencyP99];
-            let own = [Quantity::OwnLatencyP50, Quantity::OwnLatencyP99];
-            self.latencies(&mut services, shape, common, |_| half(Contender::Coturn));
-            self.latencies(&mut services, shape, own, half);
+    fn capacities(&mut self, shape: Shape, with_latency: bool) {
+        let mut services = self.serve(shape);
+        let known = self.known.capacities.clone();
+        let paces = self.each(&mut services, |service| {
+            service.capacity(shape, known.get(&(shape, service.site.contender)).copied())
+        });
+        drop(services);
+        for (contender, Pace { rate, load_bound }) in paces {
+            self.known.capacities.insert((shape, contender), rate);
+            let sample = self.sample(contender, Quantity::Capacity, smooth(shape), vec![rate]);
+            self.add(Sample { load_bound, ..sample });
         }
+        if !with_latency {
+            return;
+        }
+        let mut services = self.serve(shape);
+        let known = self.known.capacities.clone();
+        let half = |contender| known.get(&(shape, contender)).map(|rate| rate / 2.0);
+        let common = [Quantity::LatencyP50, Quantity::LatencyP99];
+        let own = [Quantity::OwnLatencyP50, Quantity::OwnLatencyP99];
+        self.latencies(&mut services, shape, common, |_| half(Contender::Coturn));
+        self.latencies(&mut services, shape, own, half);
     }
 
     fn latencies(
@@ -279,14 +277,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Starts all servers that relay such traffic.
-    fn serve(&mut self, layout: Layout) -> Vec<Service<'a>> {
-        let direction = if layout.paired { Direction::Pair } else { Direction::Both };
+    /// Starts all servers that relay such traffic. Anew for each figure, since permissions last 300 s (RFC 8656
+    /// section 9) and a rate may take long to find.
+    fn serve(&mut self, shape: Shape) -> Vec<Service<'a>> {
         let carriers: Vec<_> =
-            self.sites.iter().copied().filter(|site| site.contender.carries(direction)).collect();
+            self.sites.iter().copied().filter(|site| site.contender.carries(shape.direction)).collect();
         let mut services = Vec::with_capacity(carriers.len());
         for site in carriers {
-            match site.serve(layout) {
+            match site.serve(shape.layout()) {
                 Ok(service) => services.push(service),
                 Err(error) => self.fail(site.contender, &error),
             }
@@ -350,27 +348,4 @@ fn progress(line: &str) {
 
 fn smooth(shape: Shape) -> Option<(Shape, Pacing)> {
     Some((shape, Pacing::Smooth))
-}
-
-/// The shapes of each layout.
-fn by_layout(shapes: &[Shape]) -> Vec<(Layout, Vec<Shape>)> {
-    let mut layouts: BTreeMap<Layout, Vec<Shape>> = BTreeMap::new();
-    for &shape in shapes {
-        layouts.entry(shape.layout()).or_default().push(shape);
-    }
-    layouts.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn traffic_that_goes_through_the_same_allocations_is_measured_with_the_same_servers() {
-        let [up, down, pair, few] =
-            ["up-160-100", "down-1200-100", "pair-160-100", "up-160-1"].map(|text| text.parse().unwrap());
-        let layouts: Vec<_> =
-            by_layout(&[up, pair, few, down]).into_iter().map(|(_, shapes)| shapes).collect();
-        assert_eq!(layouts, [vec![few], vec![up, down], vec![pair]]);
-    }
 }
