@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use thiserror::Error;
+
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::event::Event;
 use crate::ledger::{Holder, WorkerId};
@@ -122,13 +124,16 @@ pub enum Output<'a> {
 }
 
 /// Why a relay socket could not be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OpenError {
     /// Somebody else has the port: another one may do.
+    #[error("somebody else has the port")]
     InUse,
     /// No more sockets can be had.
+    #[error("no more sockets can be had")]
     Exhausted,
     /// The address cannot be bound.
+    #[error("the address cannot be bound")]
     Unavailable,
 }
 
