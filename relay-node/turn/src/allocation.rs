@@ -114,7 +114,7 @@ impl Allocation {
 }
 
 /// Who made it: later requests have to come from the same (RFC 8656 section 5).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: UserId,
     pub(crate) name: OwnerName,
@@ -126,14 +126,14 @@ pub(crate) struct Owner {
 }
 
 /// The name as the client gives it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OwnerName {
     Username(Box<[u8]>),
     Userhash([u8; 32]),
 }
 
 /// What the Allocate said and was told, to answer its retransmission alike (RFC 8656 section 7.2).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) transaction: TransactionId,
     pub(crate) lifetime: u32,

@@ -28,6 +28,7 @@ mod per_family;
 pub mod policy;
 mod rate;
 mod recently_closed;
+pub mod record;
 mod refusal;
 mod relay_address;
 mod request;
