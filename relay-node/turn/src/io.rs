@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::event::Event;
 use crate::ledger::{Holder, WorkerId};
+use crate::record::Change;
 
 /// Free bytes that the core wants in front of what is handed in, to write a header there.
 pub const HEADROOM: usize = 64;
@@ -119,6 +120,9 @@ pub enum Output<'a> {
         /// What.
         packet: &'a [u8],
     },
+    /// Keep what a later process needs, before the next output: only of a core that was told to
+    /// ([`crate::Turn::recording`]).
+    Record(Change),
     /// Something worth a log line or a span.
     Event(Event),
 }

@@ -15,7 +15,7 @@ mod users;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stun::attribute::AddressFamily;
+use stun::attribute::{AddressFamily, ReservationToken};
 
 pub use account::{Account, PaidAt};
 pub use pool::PortKind;
@@ -25,6 +25,7 @@ pub use usage::{PeerCount, QuotaReached};
 use crate::address::RelayPort;
 use crate::credentials::UserId;
 use crate::per_family::PerFamily;
+use crate::record::ReservationRecord;
 use crate::relay_address::{RelayAddress, RelayAddresses};
 use crate::settings::Limits;
 use crate::time::Monotonic;
@@ -100,6 +101,17 @@ impl Ledger {
     /// Takes the reserved port that `token` stands for, if it is `user`'s.
     pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Port> {
         self.books().reservations.take(token, user, now).map(|reservation| reservation.port)
+    }
+
+    /// The reservation that `token` stands for, as it is to be recorded.
+    pub(crate) fn reservation(&self, token: ReservationToken) -> Option<ReservationRecord> {
+        self.books().reservations.get(token.0).map(|reservation| ReservationRecord {
+            address: reservation.port.address(),
+            port: reservation.port.number(),
+            user: reservation.user.clone(),
+            token,
+            until: reservation.until,
+        })
     }
 
     /// Gives a reserved port back before its time.

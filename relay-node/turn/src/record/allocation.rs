@@ -22,7 +22,7 @@ pub struct AllocationId {
 }
 
 impl AllocationId {
-    /// The place in a driver's table of allocations.
+    /// The place in a driver's table of allocations, and of the allocation's [`Tally`](super::Tally).
     pub const fn index(self) -> usize {
         self.slot as usize
     }

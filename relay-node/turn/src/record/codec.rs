@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use crate::time::Monotonic;
 
-/// The version of the encoding of all records. Grows with every change.
+/// The version of the encoding of all records, and of [`Tally`](super::Tally)'s layout. Grows with every
+/// change.
 pub const VERSION: u16 = 1;
 
 /// Something that is kept as bytes.
