@@ -47,6 +47,18 @@ impl Allocations {
                     "allocation created"
                 );
             }
+            Event::RelayedAddressLost { five_tuple, user, address, reason } => {
+                tracing::warn!(
+                    target: "edgerelay::allocation",
+                    client = %five_tuple.client,
+                    server = %five_tuple.server,
+                    transport = five_tuple.transport.name(),
+                    %user,
+                    relayed = %address,
+                    %reason,
+                    "relayed address lost"
+                );
+            }
             Event::AllocationClosed { five_tuple, user, reason, age, to_peers, to_client } => {
                 tracing::info!(
                     target: "edgerelay::allocation",

@@ -63,6 +63,12 @@ fn turn_core(instruments: &Instruments<'_>) {
     instruments.counter("turn_allocations_created", "", "Allocations that came to be", |worker, observe| {
         observe(worker.turn().allocations_created, &[]);
     });
+    instruments.counter(
+        "turn_allocations_restored",
+        "",
+        "Allocations taken over from a former process",
+        |worker, observe| observe(worker.turn().allocations_restored, &[]),
+    );
     instruments.counter("turn_allocations_closed", "", "Allocations that ended", |worker, observe| {
         observe(worker.turn().allocations_closed, &[]);
     });

@@ -79,7 +79,7 @@ socket_stats! {
 
 const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();
 /// Numbers in a [`Stats`] beside its arrays.
-const PLAIN: usize = 9;
+const PLAIN: usize = 10;
 const CELLS: usize = PLAIN + DropReason::ALL.len() + ANSWERS + SOCKETS + 1;
 
 /// One worker's numbers. Only that worker writes them, at the end of each round, by its [`Publisher`].
@@ -103,6 +103,7 @@ impl Counters {
             to_clients: Traffic { packets: next(), bytes: next() },
             unauthenticated_answer_bytes: next(),
             allocations_created: next(),
+            allocations_restored: next(),
             allocations_closed: next(),
             permissions: next(),
             channels: next(),
@@ -149,6 +150,7 @@ impl Publisher {
             answers,
             unauthenticated_answer_bytes,
             allocations_created,
+            allocations_restored,
             allocations_closed,
             permissions,
             channels,
@@ -160,6 +162,7 @@ impl Publisher {
             to_clients.bytes,
             *unauthenticated_answer_bytes,
             *allocations_created,
+            *allocations_restored,
             *allocations_closed,
             *permissions,
             *channels,
@@ -208,6 +211,7 @@ mod tests {
             answers: std::array::from_fn(|_| std::array::from_fn(|_| next())),
             unauthenticated_answer_bytes: next(),
             allocations_created: next(),
+            allocations_restored: next(),
             allocations_closed: next(),
             permissions: next(),
             channels: next(),

@@ -340,6 +340,8 @@ impl Worker {
                         self.streams.send(connection, &client.five_tuple, packet, Kind::Control, stats);
                     }
                 },
+                // None comes: no core of a worker is told to record.
+                Output::Record(_) => {}
                 Output::Event(event) => {
                     let dropped = self.events.push(event).is_err();
                     self.stats.events_dropped += u64::from(dropped);

@@ -45,6 +45,19 @@ impl Key {
         Self(Form::Digests { sha1: Sha1::digest(password).into(), sha256: Sha256::digest(password).into() })
     }
 
+    /// The bytes of a long-term key, with zeros behind those of MD5: for who keeps them where nobody else
+    /// reads. There are none of a short-term key that is longer.
+    pub fn expose(&self) -> Option<&[u8; 32]> {
+        let Form::Block(block) = &self.0 else { return None };
+        let (key, rest) = block.split_first_chunk()?;
+        rest.iter().all(|byte| *byte == 0).then_some(key)
+    }
+
+    /// The key that [`Self::expose`] gave the bytes of.
+    pub fn from_exposed(key: &[u8; 32]) -> Self {
+        Self::block(key)
+    }
+
     /// The key as HMAC-SHA1 takes it.
     pub(crate) fn sha1_block(&self) -> [u8; BLOCK_LEN] {
         match &self.0 {

@@ -39,7 +39,7 @@ fn stopping_ends_allocations_and_connections() {
     let reasons: Vec<CloseReason> = std::iter::from_fn(|| events[0].pop())
         .filter_map(|event| match event {
             Event::AllocationClosed { reason, .. } => Some(reason),
-            Event::AllocationCreated { .. } => None,
+            _ => None,
         })
         .collect();
     assert_eq!(reasons, [CloseReason::Stopped, CloseReason::Stopped]);

@@ -8,11 +8,14 @@ use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 use stun::{Key, TransactionId};
 
 use crate::address::{Client, PeerAddr};
-use crate::answer::ReplyTo;
 use crate::credentials::{Algorithm, UserId};
-use crate::ledger::{Account, PeerCount, Port, PortKind};
-use crate::peers::Peers;
+use crate::ledger::{Account, PeerCount, Port};
+use crate::opening::Opening;
+use crate::peers::{CHANNEL_LIFETIME, PERMISSION_LIFETIME, Peers};
 use crate::per_family::PerFamily;
+use crate::record::{
+    AllocationId, AllocationRecord, ChannelRecord, PermissionRecord, Places, RelayedRecord, Tallied,
+};
 use crate::refusal::Refusal;
 use crate::settings::{Limits, Realm};
 use crate::stats::Traffic;
@@ -47,6 +50,7 @@ impl Allocation {
         hosts: &[IpAddr],
         now: Monotonic,
         limits: &Limits,
+        places: &mut Places,
         hasher: &RandomState,
     ) -> Result<PeerCount, Refusal> {
         let new = hosts.iter().filter(|host| !self.peers.has_permission(**host)).count() as u32;
@@ -55,7 +59,7 @@ impl Allocation {
             return Err(Refusal::InsufficientCapacity);
         }
         for host in hosts {
-            self.peers.permit(*host, now, hasher);
+            self.peers.permit(*host, now.after(PERMISSION_LIFETIME), places, hasher);
         }
         Ok(new)
     }
@@ -71,14 +75,35 @@ impl Allocation {
         peer: PeerAddr,
         now: Monotonic,
         limits: &Limits,
+        places: &mut Places,
         hasher: &RandomState,
     ) -> Result<PeerCount, Refusal> {
         let new = self.peers.added_by(number, peer);
         if !self.account.take_peers(new, limits) {
             return Err(Refusal::InsufficientCapacity);
         }
-        self.peers.bind(number, peer, now, hasher);
+        self.peers.permit(peer.ip(), now.after(PERMISSION_LIFETIME), places, hasher);
+        self.peers.bind(number, peer, now.after(CHANNEL_LIFETIME), places, hasher);
         Ok(new)
+    }
+
+    /// Takes in what it had, the first to end first, and tells how many that are.
+    pub(crate) fn take_in(
+        &mut self,
+        permissions: &[PermissionRecord],
+        channels: &[ChannelRecord],
+        places: &mut Places,
+        hasher: &RandomState,
+    ) -> PeerCount {
+        for PermissionRecord { peer, expires, .. } in permissions {
+            self.peers.permit(*peer, *expires, places, hasher);
+        }
+        for ChannelRecord { number, peer, expires, .. } in channels {
+            self.peers.bind(*number, *peer, *expires, places, hasher);
+        }
+        let count = PeerCount { permissions: permissions.len() as u32, channels: channels.len() as u32 };
+        self.account.claim_peers(count);
+        count
     }
 
     /// Prolongs, or shortens, the life of its relayed addresses: of both, or of one family's
@@ -93,17 +118,40 @@ impl Allocation {
     }
 
     /// Removes the permissions and channels that are over, and tells how many.
-    pub(crate) fn expire_peers(&mut self, now: Monotonic) -> PeerCount {
-        let gone = self.peers.expire(now);
+    pub(crate) fn expire_peers(&mut self, now: Monotonic, places: &mut Places) -> PeerCount {
+        let gone = self.peers.expire(now, places);
         self.account.give_back_peers(gone);
         gone
     }
 
     /// Removes the permissions and channels of one address family, and tells how many.
-    pub(crate) fn forget_peers(&mut self, family: AddressFamily) -> PeerCount {
-        let gone = self.peers.forget_family(family);
+    pub(crate) fn forget_peers(&mut self, family: AddressFamily, places: &mut Places) -> PeerCount {
+        let gone = self.peers.forget_family(family, places);
         self.account.give_back_peers(gone);
         gone
+    }
+
+    /// What packets have changed of it.
+    pub(crate) fn tallied(&self, limits: &Limits) -> Tallied {
+        let Self { to_peers, to_client, account, .. } = self;
+        Tallied { to_peers: *to_peers, to_client: *to_client, paid_at: account.paid_at(limits) }
+    }
+
+    /// What is written down of it, under its name.
+    pub(crate) fn record(&self, id: AllocationId) -> AllocationRecord {
+        let relayed = |it: &Relayed| RelayedRecord {
+            address: it.port.address(),
+            port: it.port.number(),
+            expires: it.expires,
+        };
+        AllocationRecord {
+            id,
+            five_tuple: self.client.five_tuple,
+            relayed: PerFamily::from_fn(|family| self.relayed.get(family).as_ref().map(relayed)),
+            created: self.created,
+            owner: self.owner.clone(),
+            origin: self.origin.clone(),
+        }
     }
 
     /// When the next part of it is over: a relayed address, a permission or a channel.
@@ -114,7 +162,7 @@ impl Allocation {
 }
 
 /// Who made it: later requests have to come from the same (RFC 8656 section 5).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: UserId,
     pub(crate) name: OwnerName,
@@ -126,14 +174,14 @@ pub(crate) struct Owner {
 }
 
 /// The name as the client gives it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OwnerName {
     Username(Box<[u8]>),
     Userhash([u8; 32]),
 }
 
 /// What the Allocate said and was told, to answer its retransmission alike (RFC 8656 section 7.2).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) transaction: TransactionId,
     pub(crate) lifetime: u32,
@@ -151,13 +199,4 @@ pub(crate) struct Relayed {
     pub(crate) expires: Monotonic,
     /// Whether the driver has its socket.
     pub(crate) open: bool,
-}
-
-/// An Allocate that waits for its sockets.
-#[derive(Clone, Debug)]
-pub(crate) struct Opening {
-    pub(crate) reply: ReplyTo,
-    /// Which other ports would do; none if the port was reserved.
-    pub(crate) kind: Option<PortKind>,
-    pub(crate) tries_left: u8,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::FiveTuple;
 use crate::credentials::UserId;
+use crate::ledger::PortLoss;
 use crate::stats::Traffic;
 
 /// Something that happened to an allocation.
@@ -20,6 +21,17 @@ pub enum Event {
         relayed: Vec<SocketAddr>,
         /// How long without a refresh.
         lifetime: Duration,
+    },
+    /// A relayed address that a former process had could not be had again.
+    RelayedAddressLost {
+        /// Whose packets its allocation takes.
+        five_tuple: FiveTuple,
+        /// Whose quota that counts against.
+        user: UserId,
+        /// What peers knew.
+        address: SocketAddr,
+        /// Why.
+        reason: PortLoss,
     },
     /// An allocation ended.
     AllocationClosed {
@@ -49,6 +61,8 @@ pub enum CloseReason {
     ClientGone,
     /// The relay is stopping.
     Stopped,
+    /// A former process had it, and this one can have none of its relayed addresses.
+    AddressLost,
 }
 
 impl CloseReason {
@@ -59,6 +73,7 @@ impl CloseReason {
             Self::Expired => "expired",
             Self::ClientGone => "client_gone",
             Self::Stopped => "stopped",
+            Self::AddressLost => "address_lost",
         }
     }
 }

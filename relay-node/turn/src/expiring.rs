@@ -81,15 +81,15 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         self.entry(self.oldest).map(|entry| entry.expires)
     }
 
-    /// Removes those that have ended.
-    pub(crate) fn expire(&mut self, now: Monotonic) {
+    /// Removes those that have ended, and hands each one's value out.
+    pub(crate) fn expire(&mut self, now: Monotonic, mut gone: impl FnMut(V)) {
         while self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.remove(self.oldest);
+            self.remove(self.oldest).into_iter().for_each(&mut gone);
         }
     }
 
-    /// Removes those that are not to be kept. The one step that looks at all of them.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
+    /// Removes those that are not to be kept, and hands each one's value out. It looks at all of them.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool, mut gone: impl FnMut(V)) {
         let mut at = self.oldest;
         while let Some(entry) = self.entry(at) {
             let newer = entry.newer;
@@ -98,10 +98,15 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
             } else {
                 // What stood last stands at `at` now; it may be the very next one.
                 let last = self.entries.len() as u32 - 1;
-                self.remove(at);
+                self.remove(at).into_iter().for_each(&mut gone);
                 at = if newer == last { at } else { newer };
             }
         }
+    }
+
+    /// The values of all of them.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
+        self.entries.into_iter().map(|entry| entry.value)
     }
 
     fn find(&self, key: &K) -> Option<u32> {
@@ -122,10 +127,10 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         }
     }
 
-    fn remove(&mut self, at: u32) {
+    fn remove(&mut self, at: u32) -> Option<V> {
         self.unlink(at);
         if at as usize >= self.entries.len() {
-            return;
+            return None;
         }
         let gone = self.entries.swap_remove(at as usize);
         // The last one stands in its place now.
@@ -143,6 +148,7 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         if self.entries.is_empty() {
             *self = Self::new();
         }
+        Some(gone.value)
     }
 
     fn link_newest(&mut self, at: u32) {
@@ -208,6 +214,7 @@ mod tests {
             let mut model: Vec<(u32, u32, Monotonic)> = Vec::new();
             let mut now = Monotonic::from_nanos(0);
             for (n, (step, key)) in (0..).zip(steps) {
+                let (mut gone, mut removed) = (Vec::new(), Vec::new());
                 match step {
                     0..5 => {
                         map.set(key, n, now.after(LIFETIME), &hasher());
@@ -215,15 +222,17 @@ mod tests {
                         model.push((key, n, now.after(LIFETIME)));
                     }
                     5 => {
-                        map.retain(|kept, _| kept % 5 != key % 5);
-                        model.retain(|(kept, ..)| kept % 5 != key % 5);
+                        let keep = |kept: &u32| kept % 5 != key % 5;
+                        map.retain(|kept, _| keep(kept), |value| gone.push(value));
+                        removed.extend(model.extract_if(.., |(kept, ..)| !keep(kept)));
                     }
                     _ => {
                         now = now.after(Duration::from_nanos(u64::from(key) * 4));
-                        map.expire(now);
-                        model.retain(|(.., expires)| *expires > now);
+                        map.expire(now, |value| gone.push(value));
+                        removed.extend(model.extract_if(.., |(.., expires)| *expires <= now));
                     }
                 }
+                prop_assert_eq!(gone, removed.into_iter().map(|(_, value, _)| value).collect::<Vec<_>>());
                 prop_assert_eq!(map.len(), model.len());
                 prop_assert_eq!(map.next_deadline(), model.first().map(|(.., expires)| *expires));
                 for key in 0..24 {
@@ -231,6 +240,9 @@ mod tests {
                     prop_assert_eq!(map.get(&key), expected.map(|(_, value, expires)| (value, *expires)));
                 }
             }
+            let mut left: Vec<_> = map.into_values().collect();
+            left.sort_unstable();
+            prop_assert_eq!(left, model.into_iter().map(|(_, value, _)| value).collect::<Vec<_>>());
         }
     }
 
@@ -276,9 +288,9 @@ mod tests {
             let refreshed = at(count);
             assert!(looks(|| map.set(Key(0), 0, refreshed, &hasher())) <= few);
             assert_eq!(looks(|| assert!(map.next_deadline().is_some())), 0);
-            assert_eq!(looks(|| map.expire(at(0))), 0, "a sweep that ends none looks at none");
+            assert_eq!(looks(|| map.expire(at(0), drop)), 0, "a sweep that ends none looks at none");
             // Of those that end, the last ones first have to be found to be moved.
-            assert!(looks(|| map.expire(at(count / 2))) <= (u64::from(count / 2) + 1) * few);
+            assert!(looks(|| map.expire(at(count / 2), drop)) <= (u64::from(count / 2) + 1) * few);
         }
     }
 

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use thiserror::Error;
+
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
 use crate::event::Event;
 use crate::ledger::{Holder, WorkerId};
+use crate::record::Change;
 
 /// Free bytes that the core wants in front of what is handed in, to write a header there.
 pub const HEADROOM: usize = 64;
@@ -117,18 +120,24 @@ pub enum Output<'a> {
         /// What.
         packet: &'a [u8],
     },
+    /// Keep what a later process needs, before the next output: only of a core that was told to
+    /// ([`crate::Turn::recording`]).
+    Record(Change),
     /// Something worth a log line or a span.
     Event(Event),
 }
 
 /// Why a relay socket could not be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum OpenError {
     /// Somebody else has the port: another one may do.
+    #[error("somebody else has the port")]
     InUse,
     /// No more sockets can be had.
+    #[error("no more sockets can be had")]
     Exhausted,
     /// The address cannot be bound.
+    #[error("the address cannot be bound")]
     Unavailable,
 }
 

@@ -5,8 +5,12 @@
 //! the quotas, is in the [`Ledger`]; only control messages touch it. What can change while the relay
 //! runs is in [`Settings`], a snapshot that is swapped as a whole.
 //!
+//! What has to outlive the process is told to the driver change by change, if it wants to know, and taken in
+//! again by the core of another one, as [`record`] says.
+//!
 //! To find one's way: [`Turn`] in `server.rs` takes the inputs; `packet_path.rs` relays packets;
-//! `authentication.rs` proves credentials; `request/` has a file for each method.
+//! `authentication.rs` proves credentials; `request/` has a file for each method; `recording.rs` and
+//! `restore.rs` are the two ends of a life.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +25,7 @@ mod expiring;
 mod io;
 pub mod ledger;
 pub mod nonce;
+mod opening;
 mod outbox;
 mod packet_path;
 mod peers;
@@ -28,9 +33,12 @@ mod per_family;
 pub mod policy;
 mod rate;
 mod recently_closed;
+pub mod record;
+mod recording;
 mod refusal;
 mod relay_address;
 mod request;
+mod restore;
 mod server;
 mod settings;
 mod stats;
@@ -51,6 +59,7 @@ pub use per_family::PerFamily;
 pub use policy::PeerPolicy;
 pub use refusal::Refusal;
 pub use relay_address::{RelayAddress, RelayAddresses};
+pub use restore::Unrestorable;
 pub use server::Turn;
 pub use settings::{AnswerLimits, Lifetimes, Limits, Quota, Realm, RealmError, Settings};
 pub use stats::{DropReason, OUTCOMES, RequestKind, Stats, Traffic};

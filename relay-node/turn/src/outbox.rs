@@ -9,6 +9,7 @@ use stun::BufferFull;
 use crate::address::{Client, RelayId};
 use crate::event::Event;
 use crate::io::{Output, Span};
+use crate::record::Change;
 
 /// More than the longest answer: a REALM of 763 bytes and all that can stand beside it.
 const MAX_MESSAGE: usize = 2048;
@@ -24,6 +25,7 @@ enum Queued {
     OpenRelay { relay: RelayId, local: SocketAddr },
     CloseRelay { relay: RelayId },
     ToClient { client: Client, packet: Span },
+    Record(Change),
     Event(Event),
 }
 
@@ -34,6 +36,10 @@ impl Outbox {
 
     pub(crate) fn close_relay(&mut self, relay: RelayId) {
         self.queue.push_back(Queued::CloseRelay { relay });
+    }
+
+    pub(crate) fn record(&mut self, change: Change) {
+        self.queue.push_back(Queued::Record(change));
     }
 
     pub(crate) fn event(&mut self, event: Event) {
@@ -71,6 +77,7 @@ impl Outbox {
         Some(match next {
             Queued::OpenRelay { relay, local } => Output::OpenRelay { relay, local },
             Queued::CloseRelay { relay } => Output::CloseRelay { relay },
+            Queued::Record(change) => Output::Record(change),
             Queued::Event(event) => Output::Event(event),
             Queued::ToClient { client, packet } => {
                 Output::ToClient { client, packet: self.arena.get(packet.range()).unwrap_or_default() }

@@ -152,6 +152,7 @@ impl Turn {
         }
         allocation.to_peers.add(bytes);
         self.stats.to_peers.add(bytes);
+        self.recording.tally(outward.slot, allocation, &self.settings.limits);
         Ok(())
     }
 
@@ -228,6 +229,7 @@ impl Turn {
         };
         allocation.to_client.add(payload.len());
         self.stats.to_clients.add(payload.len());
+        self.recording.tally(slot, allocation, &self.settings.limits);
         Forward::ToClient { client: allocation.client, packet }
     }
 

@@ -9,6 +9,7 @@ use stun::attribute::{AddressFamily, ChannelNumber};
 use crate::address::PeerAddr;
 use crate::expiring::Expiring;
 use crate::ledger::PeerCount;
+use crate::record::{Place, Places};
 use crate::time::Monotonic;
 
 /// How long a permission lasts (RFC 8656 section 9).
@@ -21,8 +22,9 @@ pub(crate) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 #[repr(C)]
 pub(crate) struct Peers {
     last: Option<Known>,
-    permissions: Expiring<IpAddr, ()>,
-    channels: Expiring<ChannelNumber, PeerAddr>,
+    /// With the place of each one's record.
+    permissions: Expiring<IpAddr, Place>,
+    channels: Expiring<ChannelNumber, (PeerAddr, Place)>,
     /// The channels once more, by their peers.
     bound: Expiring<PeerAddr, ChannelNumber>,
 }
@@ -75,7 +77,7 @@ impl Peers {
         {
             return (until > now).then_some(last.peer);
         }
-        let (peer, until) = self.channels.get(&number)?;
+        let ((peer, _), until) = self.channels.get(&number)?;
         let peer = Some(*peer).filter(|_| until > now)?;
         // Who is known already stays so until this one sends something: of two that a client sends to in
         // turn, each costs one look.
@@ -104,20 +106,37 @@ impl Peers {
 
     #[inline(never)]
     fn look_up(&self, peer: PeerAddr, now: Monotonic) -> Option<Known> {
-        let ((), permitted_until) = self.permissions.get(&peer.ip()).filter(|(_, until)| *until > now)?;
+        let (_, permitted_until) = self.permissions.get(&peer.ip()).filter(|(_, until)| *until > now)?;
         let channel = self.bound.get(&peer).map(|(number, until)| (*number, until));
         Some(Known { peer, permitted_until, channel })
     }
 
+    /// The place of the permission for `peer`, and when it ends.
+    pub(crate) fn permission(&self, peer: IpAddr) -> Option<(Place, Monotonic)> {
+        self.permissions.get(&peer).map(|(place, expires)| (*place, expires))
+    }
+
+    /// What `number` is bound to, the place of that, and when it ends.
+    pub(crate) fn channel(&self, number: ChannelNumber) -> Option<(PeerAddr, Place, Monotonic)> {
+        self.channels.get(&number).map(|((peer, place), expires)| (*peer, *place, expires))
+    }
+
     /// Installs or refreshes the permission for `peer`.
-    pub(crate) fn permit(&mut self, peer: IpAddr, now: Monotonic, hasher: &RandomState) {
+    pub(crate) fn permit(
+        &mut self,
+        peer: IpAddr,
+        expires: Monotonic,
+        places: &mut Places,
+        hasher: &RandomState,
+    ) {
         self.last = None;
-        self.permissions.set(peer, (), now.after(PERMISSION_LIFETIME), hasher);
+        let place = self.permission(peer).map_or_else(|| places.permissions.take(), |(place, _)| place);
+        self.permissions.set(peer, place, expires, hasher);
     }
 
     /// Whether `number` may be bound to `peer`.
     pub(crate) fn check_bind(&self, number: ChannelNumber, peer: PeerAddr) -> Result<(), BindConflict> {
-        if self.channels.get(&number).is_some_and(|(taken, _)| *taken != peer) {
+        if self.channel(number).is_some_and(|(taken, ..)| taken != peer) {
             return Err(BindConflict::NumberTaken);
         }
         if self.bound.get(&peer).is_some_and(|(taken, _)| *taken != number) {
@@ -134,39 +153,49 @@ impl Peers {
         }
     }
 
-    /// Binds or refreshes a channel that [`Self::check_bind`] found free, and its permission.
+    /// Binds or refreshes a channel that [`Self::check_bind`] found free.
     pub(crate) fn bind(
         &mut self,
         number: ChannelNumber,
         peer: PeerAddr,
-        now: Monotonic,
+        expires: Monotonic,
+        places: &mut Places,
         hasher: &RandomState,
     ) {
-        let expires = now.after(CHANNEL_LIFETIME);
-        // And forgets what was known.
-        self.permit(peer.ip(), now, hasher);
-        self.channels.set(number, peer, expires, hasher);
+        self.last = None;
+        let place = self.channel(number).map_or_else(|| places.channels.take(), |(_, place, _)| place);
+        self.channels.set(number, (peer, place), expires, hasher);
         self.bound.set(peer, number, expires, hasher);
     }
 
     /// Removes what is over, and tells how much that was.
-    pub(crate) fn expire(&mut self, now: Monotonic) -> PeerCount {
+    pub(crate) fn expire(&mut self, now: Monotonic, places: &mut Places) -> PeerCount {
+        let Places { permissions, channels } = places;
         self.removed_by(|peers| {
-            peers.permissions.expire(now);
-            peers.channels.expire(now);
-            peers.bound.expire(now);
+            peers.permissions.expire(now, |place| permissions.give_back(place));
+            peers.channels.expire(now, |(_, place)| channels.give_back(place));
+            peers.bound.expire(now, drop);
         })
     }
 
     /// Removes the permissions and channels of one address family: its relayed address is gone.
     ///
     /// It looks at all of them, once in the life of an allocation: each took a request to make.
-    pub(crate) fn forget_family(&mut self, family: AddressFamily) -> PeerCount {
+    pub(crate) fn forget_family(&mut self, family: AddressFamily, places: &mut Places) -> PeerCount {
+        let Places { permissions, channels } = places;
+        let stays = |peer: IpAddr| AddressFamily::of(peer) != family;
         self.removed_by(|peers| {
-            peers.permissions.retain(|peer, ()| AddressFamily::of(*peer) != family);
-            peers.bound.retain(|peer, _| AddressFamily::of(peer.ip()) != family);
-            peers.channels.retain(|_, peer| AddressFamily::of(peer.ip()) != family);
+            peers.permissions.retain(|peer, _| stays(*peer), |place| permissions.give_back(place));
+            peers.channels.retain(|_, (peer, _)| stays(peer.ip()), |(_, place)| channels.give_back(place));
+            peers.bound.retain(|peer, _| stays(peer.ip()), drop);
         })
+    }
+
+    /// Gives the places of all of them back, at the end of their allocation.
+    pub(crate) fn vacate(&mut self, places: &mut Places) {
+        let Self { permissions, channels, .. } = std::mem::replace(self, Self::new());
+        permissions.into_values().for_each(|place| places.permissions.give_back(place));
+        channels.into_values().for_each(|(_, place)| places.channels.give_back(place));
     }
 
     /// When the next of them is over.
@@ -214,20 +243,23 @@ mod tests {
             steps in proptest::collection::vec((0..8u8, 0..6u8, 0..6u8, 0..900u64), 0..200)
         ) {
             let hasher = RandomState::with_seeds(1, 2, 3, 4);
-            let [mut peers, mut forgetful] = [Peers::new(), Peers::new()];
+            let [mut peers, mut forgetful] = [(); 2].map(|()| (Peers::new(), Places::default()));
             let mut now = Monotonic::from_nanos(1);
             for (step, n, number, seconds) in steps {
-                for peers in [&mut peers, &mut forgetful] {
+                for (peers, places) in [&mut peers, &mut forgetful] {
                     match step {
-                        0 => peers.permit(peer(n).ip(), now, &hasher),
+                        0 => peers.permit(peer(n).ip(), now.after(PERMISSION_LIFETIME), places, &hasher),
                         1 if peers.check_bind(channel(number), peer(n)).is_ok() => {
-                            peers.bind(channel(number), peer(n), now, &hasher);
+                            peers.permit(peer(n).ip(), now.after(PERMISSION_LIFETIME), places, &hasher);
+                            let expires = now.after(CHANNEL_LIFETIME);
+                            peers.bind(channel(number), peer(n), expires, places, &hasher);
                         }
-                        2 => drop(peers.expire(now)),
-                        3 => drop(peers.forget_family(AddressFamily::of(peer(n).ip()))),
+                        2 => drop(peers.expire(now, places)),
+                        3 => drop(peers.forget_family(AddressFamily::of(peer(n).ip()), places)),
                         _ => {}
                     }
                 }
+                let ((peers, _), (forgetful, _)) = (&mut peers, &mut forgetful);
                 if step == 4 {
                     now = now.after(Duration::from_secs(seconds));
                 }

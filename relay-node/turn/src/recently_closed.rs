@@ -8,10 +8,11 @@ use ahash::RandomState;
 use stun::TransactionId;
 
 use crate::address::FiveTuple;
+use crate::record::{DeletionRecord, Place};
 use crate::time::Monotonic;
 
 /// How long a client retransmits (RFC 8489 section 6.2.1: 39.5 s).
-const MEMORY: Duration = Duration::from_secs(40);
+pub(crate) const MEMORY: Duration = Duration::from_secs(40);
 /// How many are remembered at most.
 const CAPACITY: usize = 4096;
 
@@ -24,22 +25,29 @@ pub(crate) struct RecentlyClosed {
     until: HashMap<Deletion, Monotonic, RandomState>,
     /// The oldest first.
     order: VecDeque<Deletion>,
+    /// The place of the next one's record.
+    next: u32,
 }
 
 impl RecentlyClosed {
     pub(crate) fn new(hasher: &RandomState) -> Self {
-        Self { until: HashMap::with_hasher(hasher.clone()), order: VecDeque::new() }
+        Self { until: HashMap::with_hasher(hasher.clone()), order: VecDeque::new(), next: 0 }
     }
 
-    /// Remembers that `transaction` deleted the allocation of `five_tuple`, or a part of it.
-    pub(crate) fn remember(&mut self, now: Monotonic, five_tuple: FiveTuple, transaction: TransactionId) {
+    /// Remembers a Refresh that deleted an allocation, or a part of it: for longer than all that it knows.
+    /// Tells the place of its record.
+    pub(crate) fn remember(&mut self, now: Monotonic, deletion: &DeletionRecord) -> Place {
         self.expire(now);
         if self.order.len() == CAPACITY {
             self.forget_oldest();
         }
-        let deletion = (five_tuple, transaction);
-        self.until.insert(deletion, now.after(MEMORY));
-        self.order.push_back(deletion);
+        let DeletionRecord { five_tuple, transaction, until } = *deletion;
+        self.until.insert((five_tuple, transaction), until);
+        self.order.push_back((five_tuple, transaction));
+        // Once round the ring: what stood there was forgotten just now, or before.
+        let place = Place(self.next);
+        self.next = (self.next + 1) % CAPACITY as u32;
+        place
     }
 
     /// Whether `transaction` is a deletion on `five_tuple` that its client may still repeat.
@@ -85,6 +93,10 @@ mod tests {
         TransactionId::new(bytes)
     }
 
+    fn deletion(now: Monotonic, port: u16, n: usize) -> DeletionRecord {
+        DeletionRecord { five_tuple: five_tuple(port), transaction: transaction(n), until: now.after(MEMORY) }
+    }
+
     fn closed() -> RecentlyClosed {
         RecentlyClosed::new(&RandomState::with_seeds(1, 2, 3, 4))
     }
@@ -93,7 +105,7 @@ mod tests {
     fn knows_a_transaction_until_no_client_repeats_it() {
         let mut closed = closed();
         let start = Monotonic::from_nanos(0);
-        closed.remember(start, five_tuple(1), transaction(1));
+        closed.remember(start, &deletion(start, 1, 1));
         assert!(closed.was_closed_by(start, &five_tuple(1), transaction(1)));
         assert!(!closed.was_closed_by(start, &five_tuple(1), transaction(2)));
         assert!(!closed.was_closed_by(start, &five_tuple(2), transaction(1)));
@@ -105,8 +117,8 @@ mod tests {
     fn two_deletions_on_one_five_tuple_are_both_known() {
         let mut closed = closed();
         let start = Monotonic::from_nanos(0);
-        closed.remember(start, five_tuple(1), transaction(1));
-        closed.remember(start, five_tuple(1), transaction(2));
+        closed.remember(start, &deletion(start, 1, 1));
+        closed.remember(start, &deletion(start, 1, 2));
         for known in [1, 2] {
             assert!(closed.was_closed_by(start, &five_tuple(1), transaction(known)));
         }
@@ -118,7 +130,9 @@ mod tests {
     fn never_remembers_more_than_its_capacity() {
         let mut closed = closed();
         for n in 0..3 * CAPACITY {
-            closed.remember(Monotonic::from_nanos(n as u64), five_tuple(n as u16), transaction(n));
+            let now = Monotonic::from_nanos(n as u64);
+            let place = closed.remember(now, &deletion(now, n as u16, n));
+            assert_eq!(place.index(), n % CAPACITY, "that of the one that was forgotten");
         }
         assert_eq!((closed.order.len(), closed.until.len()), (CAPACITY, CAPACITY));
     }

@@ -17,6 +17,7 @@ use crate::ledger::{Ledger, WorkerId};
 use crate::outbox::Outbox;
 use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
+use crate::recording::Recording;
 use crate::relay_address::RelayAddresses;
 use crate::settings::Settings;
 use crate::stats::{DropReason, Stats};
@@ -53,6 +54,7 @@ pub struct Turn {
     pub(crate) random: StdRng,
     pub(crate) hasher: RandomState,
     pub(crate) draining: bool,
+    pub(crate) recording: Recording,
     pub(crate) worker: WorkerId,
     /// The ledger's, which packets ask for: that is shared with workers who write to it.
     pub(crate) own: RelayAddresses,
@@ -92,6 +94,7 @@ impl Turn {
             random,
             hasher,
             draining: false,
+            recording: Recording::default(),
         }
     }
 
@@ -207,15 +210,11 @@ impl Turn {
 
     /// Ends an allocation. What it held of the ledger goes back with it.
     pub(crate) fn close(&mut self, now: Now, slot: Slot, reason: CloseReason) {
-        for family in AddressFamily::BOTH {
-            self.close_relayed(slot, family);
-        }
-        let Some(allocation) = self.table.remove(slot) else { return };
-        self.timers.clear(slot.0);
-        self.stats.count_gone(allocation.account.peers());
+        let Some(allocation) = self.remove(slot) else { return };
         // One whose sockets never opened was never announced either.
         if allocation.opening.is_none() {
             self.stats.allocations_closed += 1;
+            self.record_allocation(slot);
             self.outbox.event(Event::AllocationClosed {
                 five_tuple: allocation.client.five_tuple,
                 user: allocation.owner.user,
@@ -227,8 +226,28 @@ impl Turn {
         }
     }
 
+    /// Ends an allocation without a word.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Box<Allocation>> {
+        for family in AddressFamily::BOTH {
+            self.close_relayed(slot, family);
+        }
+        let mut allocation = self.table.remove(slot)?;
+        self.timers.clear(slot.0);
+        self.stats.count_gone(allocation.account.peers());
+        allocation.peers.vacate(&mut self.recording.places);
+        Some(allocation)
+    }
+
+    /// Closes one of two relayed addresses, with what was bound to it.
+    pub(crate) fn close_family(&mut self, slot: Slot, family: AddressFamily) {
+        self.close_relayed(slot, family);
+        if let Some(allocation) = self.table.get_mut(slot) {
+            self.stats.count_gone(allocation.forget_peers(family, &mut self.recording.places));
+        }
+    }
+
     /// Closes the relayed address of one family, if there is one.
-    pub(crate) fn close_relayed(&mut self, slot: Slot, family: AddressFamily) {
+    fn close_relayed(&mut self, slot: Slot, family: AddressFamily) {
         let relay = self.table.relay_id(slot, family);
         let Some(allocation) = self.table.get_mut(slot) else { return };
         let Some(relayed) = allocation.relayed.get_mut(family).take() else { return };
@@ -237,25 +256,19 @@ impl Turn {
         }
     }
 
-    /// Closes one of two relayed addresses, with what was bound to it.
-    pub(crate) fn close_family(&mut self, slot: Slot, family: AddressFamily) {
-        self.close_relayed(slot, family);
-        if let Some(allocation) = self.table.get_mut(slot) {
-            self.stats.count_gone(allocation.forget_peers(family));
-        }
-    }
-
     fn expire(&mut self, now: Now, slot: Slot) {
         let Some(allocation) = self.table.get_mut(slot) else { return };
-        self.stats.count_gone(allocation.expire_peers(now.monotonic));
+        self.stats.count_gone(allocation.expire_peers(now.monotonic, &mut self.recording.places));
         let over = |relayed: &Relayed| relayed.expires <= now.monotonic;
         if allocation.relayed.present().all(|(_, relayed)| over(relayed)) {
             self.close(now, slot, CloseReason::Expired);
             return;
         }
-        let gone = AddressFamily::BOTH.map(|it| (it, allocation.relayed.get(it).as_ref().is_some_and(over)));
-        for (family, _) in gone.into_iter().filter(|(_, over)| *over) {
+        // Of two, one at most: not all are over.
+        let gone = allocation.relayed.present().find(|(_, relayed)| over(relayed)).map(|(family, _)| family);
+        if let Some(family) = gone {
             self.close_family(slot, family);
+            self.record_allocation(slot);
         }
         self.timers.set(slot.0, self.table.get(slot).and_then(Allocation::next_deadline));
     }

@@ -34,6 +34,9 @@ pub struct Settings {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Realm(Arc<str>);
 
+/// Bytes of the longest realm: a character takes four at most.
+pub(crate) const LONGEST_REALM: usize = 4 * Realm::MOST_CHARACTERS;
+
 /// A realm that no client could use.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RealmError {
@@ -49,6 +52,9 @@ pub enum RealmError {
 }
 
 impl Realm {
+    /// RFC 8489 section 14.9: "fewer than 128 characters".
+    const MOST_CHARACTERS: usize = 127;
+
     /// Checks a realm.
     ///
     /// # Errors
@@ -58,7 +64,7 @@ impl Realm {
             return Err(RealmError::Empty);
         }
         let length = realm.chars().count();
-        if length > 127 {
+        if length > Self::MOST_CHARACTERS {
             return Err(RealmError::TooLong(length));
         }
         match realm.chars().find(|c| c.is_control() || matches!(c, '"' | '\\')) {

@@ -148,6 +148,8 @@ pub struct Stats {
     pub unauthenticated_answer_bytes: u64,
     /// Allocations that came to be.
     pub allocations_created: u64,
+    /// Allocations taken in that a former process had.
+    pub allocations_restored: u64,
     /// Allocations that ended.
     pub allocations_closed: u64,
     /// Permissions in force.

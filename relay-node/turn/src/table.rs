@@ -6,6 +6,7 @@ use stun::attribute::AddressFamily;
 
 use crate::address::{FiveTuple, RelayId};
 use crate::allocation::Allocation;
+use crate::record::AllocationId;
 
 /// The place of an allocation. Used again after its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,14 @@ impl Table {
 
     /// The name of a relayed address towards the driver.
     pub(crate) fn relay_id(&self, slot: Slot, family: AddressFamily) -> RelayId {
-        let generation = self.slots.get(slot.0 as usize).map_or(0, |place| place.generation);
-        RelayId { index: slot.0 << 1 | u32::from(family == AddressFamily::V6), generation }
+        let AllocationId { slot, generation } = self.id(slot);
+        RelayId { index: slot << 1 | u32::from(family == AddressFamily::V6), generation }
+    }
+
+    /// The name of the allocation that has the slot, or had it last.
+    pub(crate) fn id(&self, Slot(slot): Slot) -> AllocationId {
+        let generation = self.slots.get(slot as usize).map_or(0, |place| place.generation);
+        AllocationId { slot, generation }
     }
 
     /// Whose relayed address that is, unless it is of an allocation that has ended.

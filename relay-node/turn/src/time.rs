@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 /// A point on the driver's monotonic clock, in nanoseconds.
+///
+/// [Records](crate::record) hold such points, so whoever keeps them needs a clock that goes on when the
+/// process ends, as Linux's CLOCK_MONOTONIC and CLOCK_BOOTTIME do until the next boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic(u64);
 

@@ -277,6 +277,7 @@ impl Relay {
                     assert_ne!(message.class(), Class::Request);
                     self.token = message.get().expect("answers are well formed").or(self.token);
                 }
+                Output::Record(change) => panic!("nobody asked for {change:?}"),
                 Output::Event(event) => drop(format!("{event:?}")),
             }
         }

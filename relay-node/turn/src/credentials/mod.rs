@@ -93,7 +93,7 @@ struct KeyPair {
 }
 
 /// Longest user name in bytes (RFC 8489 section 14.3: less than 509).
-const LONGEST_NAME: usize = 508;
+pub(crate) const LONGEST_NAME: usize = 508;
 
 impl Credentials {
     /// Users with their passwords, and the secrets of time-limited names, in `realm`.

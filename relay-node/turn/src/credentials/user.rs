@@ -26,8 +26,13 @@ impl UserId {
         Self { kind: Kind::LongTerm, name: name.into() }
     }
 
-    pub(super) fn time_limited(name: &str) -> Self {
+    pub(crate) fn time_limited(name: &str) -> Self {
         Self { kind: Kind::TimeLimited, name: name.into() }
+    }
+
+    /// The name, whatever kind of user it is of.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The name in the configuration, if it is a long-term user.

@@ -6,7 +6,7 @@ use stun::attribute::AddressFamily;
 
 use super::Ledger;
 use super::usage::{PeerCount, Usage};
-use crate::settings::Limits;
+use crate::settings::{Limits, Quota};
 use crate::time::Monotonic;
 
 /// An allocation as the quotas see it, with its permissions and channels: all given back when it is dropped.
@@ -30,6 +30,14 @@ impl Account {
         self.peers.permissions += more.permissions;
         self.peers.channels += more.channels;
         true
+    }
+
+    /// Counts permissions and channels that are there already, whatever the quotas are now.
+    pub fn claim_peers(&mut self, more: PeerCount) {
+        self.usage.claim_peers(more);
+        self.ledger.total.claim_peers(more);
+        self.peers.permissions += more.permissions;
+        self.peers.channels += more.channels;
     }
 
     /// Counts permissions and channels no more. None are given back that it has not.
@@ -70,6 +78,30 @@ impl Account {
         }
         passes
     }
+
+    /// When all that passed so far is paid for, as far as `limits` make anybody pay.
+    pub fn paid_at(&self, limits: &Limits) -> PaidAt {
+        let paid_at = |usage: &Usage, quota: &Quota| quota.bits_per_second.map(|_| usage.meter.paid_at());
+        PaidAt {
+            user: paid_at(&self.usage, &limits.user).unwrap_or_default(),
+            total: paid_at(&self.ledger.total, &limits.total).unwrap_or_default(),
+        }
+    }
+
+    /// Makes the user and all together pay at least until then.
+    pub fn claim_debts(&self, now: Monotonic, paid_at: PaidAt) {
+        self.usage.meter.claim(now, paid_at.user);
+        self.ledger.total.meter.claim(now, paid_at.total);
+    }
+}
+
+/// When somebody's packets are paid for at exactly the rate: never, or in the past, of who has nothing to pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PaidAt {
+    /// The user's own.
+    pub user: Monotonic,
+    /// Those of all users together.
+    pub total: Monotonic,
 }
 
 /// The bytes of IP and UDP headers (RFC 791 without options, RFC 8200, RFC 768).

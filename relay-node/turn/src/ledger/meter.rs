@@ -23,6 +23,13 @@ impl Meter {
         self.0.paid_at()
     }
 
+    /// Makes it at least that what passed is paid for at `paid_at`, or as much as there can be to pay.
+    pub(super) fn claim(&self, now: Monotonic, paid_at: Monotonic) {
+        if paid_at > now {
+            self.0.raise(now, (paid_at.as_nanos() - now.as_nanos()).min(BURST));
+        }
+    }
+
     /// Takes back what [`Self::allow`] just let pass and somebody else did not.
     pub(super) fn give_back(&self, bytes: usize, bits_per_second: Option<u64>) {
         if let Some(rate) = bits_per_second {

@@ -15,16 +15,17 @@ mod users;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stun::attribute::AddressFamily;
+use stun::attribute::{AddressFamily, ReservationToken};
 
-pub use account::Account;
+pub use account::{Account, PaidAt};
 pub use pool::PortKind;
-pub use ports::{Holder, Port, WorkerId};
+pub use ports::{Holder, Port, PortLoss, WorkerId};
 pub use usage::{PeerCount, QuotaReached};
 
 use crate::address::RelayPort;
 use crate::credentials::UserId;
 use crate::per_family::PerFamily;
+use crate::record::ReservationRecord;
 use crate::relay_address::{RelayAddress, RelayAddresses};
 use crate::settings::Limits;
 use crate::time::Monotonic;
@@ -77,6 +78,15 @@ impl Ledger {
         self.ports.get(family).as_ref()?.take(kind, random)
     }
 
+    /// Takes a port by its name, as a record has it.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub fn claim_port(&self, address: RelayAddress, port: RelayPort) -> Result<Port, PortLoss> {
+        let ports = self.ports.get(AddressFamily::of(address.bind)).as_ref();
+        ports.filter(|ports| ports.address == address).ok_or(PortLoss::AddressGone)?.claim(port)
+    }
+
     /// Whose the live relayed address is that has this port on the node's relay address. Takes no lock.
     #[inline(never)]
     pub fn holder(&self, family: AddressFamily, port: RelayPort) -> Option<Holder> {
@@ -91,6 +101,17 @@ impl Ledger {
     /// Takes the reserved port that `token` stands for, if it is `user`'s.
     pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Port> {
         self.books().reservations.take(token, user, now).map(|reservation| reservation.port)
+    }
+
+    /// The reservation that `token` stands for, as it is to be recorded.
+    pub(crate) fn reservation(&self, token: ReservationToken) -> Option<ReservationRecord> {
+        self.books().reservations.get(token.0).map(|reservation| ReservationRecord {
+            address: reservation.port.address(),
+            port: reservation.port.number(),
+            user: reservation.user.clone(),
+            token,
+            until: reservation.until,
+        })
     }
 
     /// Gives a reserved port back before its time.
@@ -111,7 +132,7 @@ impl Ledger {
     /// Which quota.
     pub fn open_account(self: &Arc<Self>, user: &UserId, limits: &Limits) -> Result<Account, QuotaReached> {
         let mut books = self.books();
-        let usage = books.users.get(user).unwrap_or_else(|| Arc::new(Usage::of(user.clone())));
+        let usage = books.users.usage_of(user);
         if !usage.take_allocation(limits.user.allocations) {
             return Err(QuotaReached::User);
         }
@@ -121,6 +142,16 @@ impl Ledger {
         }
         books.users.remember(&usage);
         Ok(Account { ledger: Arc::clone(self), usage, peers: PeerCount::default() })
+    }
+
+    /// Counts an allocation that is there already, whatever the quotas are now.
+    pub fn claim_account(self: &Arc<Self>, user: &UserId) -> Account {
+        let mut books = self.books();
+        let usage = books.users.usage_of(user);
+        usage.claim_allocation();
+        self.total.claim_allocation();
+        books.users.remember(&usage);
+        Account { ledger: Arc::clone(self), usage, peers: PeerCount::default() }
     }
 
     /// How many users have allocations.

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stun::attribute::AddressFamily;
+use thiserror::Error;
 
 use super::pool::{PortKind, PortPool};
 use crate::address::RelayPort;
+use crate::io::OpenError;
 use crate::relay_address::RelayAddress;
 
 /// The ports of one relay address.
@@ -26,6 +28,23 @@ pub(super) struct Ports {
 pub struct Port {
     of: Arc<Ports>,
     number: RelayPort,
+}
+
+/// Why a port that somebody had cannot be had again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PortLoss {
+    /// It was on another address.
+    #[error("it is not on one of the relay's addresses any more")]
+    AddressGone,
+    /// The range of relay ports is another one now.
+    #[error("it is not one of the relay's ports any more")]
+    OutOfRange,
+    /// Another allocation has it.
+    #[error("another allocation has it")]
+    Taken,
+    /// The system did not give a socket on it.
+    #[error("its socket could not be opened: {0}")]
+    NoSocket(OpenError),
 }
 
 /// Whose a live relayed address is: the worker, and the place of the address among that worker's
@@ -62,6 +81,15 @@ impl Ports {
         Some((port(number), next.map(port)))
     }
 
+    /// Takes that port.
+    pub(super) fn claim(self: &Arc<Self>, number: RelayPort) -> Result<Port, PortLoss> {
+        if self.entry(number).is_none() {
+            return Err(PortLoss::OutOfRange);
+        }
+        let claimed = self.free().claim(number);
+        claimed.then(|| Port { of: Arc::clone(self), number }).ok_or(PortLoss::Taken)
+    }
+
     /// The holder of the relayed address with that port.
     pub(super) fn holder(&self, port: RelayPort) -> Option<Holder> {
         Holder::unpack(self.entry(port)?.load(Ordering::Relaxed))
@@ -87,6 +115,11 @@ impl Port {
     /// The family of the address that it is on.
     pub fn family(&self) -> AddressFamily {
         AddressFamily::of(self.of.address.bind)
+    }
+
+    /// The address that it is on.
+    pub fn address(&self) -> RelayAddress {
+        self.of.address
     }
 
     /// The port number.

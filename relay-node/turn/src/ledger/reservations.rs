@@ -38,6 +38,10 @@ impl Reservations {
         self.by_token.insert(token, reservation);
     }
 
+    pub(super) fn get(&self, token: [u8; 8]) -> Option<&Reservation> {
+        self.by_token.get(&token)
+    }
+
     pub(super) fn take(&mut self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Reservation> {
         let reservation = self.by_token.get(&token)?;
         if reservation.user != *user || reservation.until <= now {

@@ -125,6 +125,71 @@ fn a_token_that_comes_twice_leaks_no_port() {
 }
 
 #[test]
+fn a_port_is_claimed_by_its_name_and_by_one_only() {
+    let ledger = ledger();
+    let address = ledger.relay_address(AddressFamily::V6).unwrap();
+    let claim = |port| ledger.claim_port(address, RelayPort::new(port));
+    let port = claim(FIRST + 1).unwrap();
+    assert_eq!(
+        (port.address(), port.number(), port.family()),
+        (address, RelayPort::new(FIRST + 1), AddressFamily::V6)
+    );
+    assert_eq!(claim(FIRST + 1).unwrap_err(), PortLoss::Taken);
+    for outside in [0, FIRST - 1, LAST + 1, u16::MAX] {
+        assert_eq!(claim(outside).unwrap_err(), PortLoss::OutOfRange);
+    }
+    drop(port);
+    assert_eq!(free(&ledger, AddressFamily::V6), 32);
+    assert!(claim(FIRST + 1).is_ok());
+}
+
+#[test]
+fn a_port_on_another_address_is_not_claimed() {
+    let ledger = ledger();
+    let address = ledger.relay_address(AddressFamily::V4).unwrap();
+    let elsewhere = "203.0.113.2".parse().unwrap();
+    for other in
+        [RelayAddress { bind: elsewhere, ..address }, RelayAddress { advertised: elsewhere, ..address }]
+    {
+        assert_eq!(ledger.claim_port(other, RelayPort::new(FIRST)).unwrap_err(), PortLoss::AddressGone);
+    }
+}
+
+#[test]
+fn what_is_claimed_counts_and_asks_no_quota() {
+    let ledger = ledger();
+    let mut accounts: Vec<_> = (0..4).map(|_| ledger.claim_account(&user(1))).collect();
+    accounts[0].claim_peers(peers(6, 5));
+    assert_eq!(accounts[0].peers(), peers(6, 5));
+    assert_eq!(ledger.open_account(&user(1), &limits()).unwrap_err(), QuotaReached::User);
+    assert!(!accounts[0].take_peers(peers(1, 0), &limits()));
+    let mut other = ledger.open_account(&user(2), &limits()).unwrap();
+    assert!(!other.take_peers(peers(5, 5), &limits()), "there are twelve and nine for all");
+    accounts.clear();
+    assert_eq!(ledger.users(), 1);
+    assert!(ledger.open_account(&user(1), &limits()).is_ok());
+    assert!(other.take_peers(peers(5, 4), &limits()), "all of it was given back");
+}
+
+#[test]
+fn what_was_to_be_paid_is_paid_but_no_more_than_there_can_be() {
+    let rate = Some(8000);
+    let mut limits = limits();
+    (limits.user.bits_per_second, limits.total.bits_per_second) = (rate, rate);
+    let in_half_a_second = START.after(Duration::from_millis(500));
+    for (user_pays, paid_at) in [
+        (in_half_a_second, in_half_a_second),
+        (Monotonic::from_nanos(u64::MAX), START.after(Duration::from_secs(1))),
+    ] {
+        let ledger = ledger();
+        let account = ledger.claim_account(&user(1));
+        account.claim_debts(START, PaidAt { user: user_pays, total: START });
+        account.claim_debts(START, PaidAt::default());
+        assert_eq!(account.paid_at(&limits), PaidAt { user: paid_at, total: Monotonic::default() });
+    }
+}
+
+#[test]
 fn one_user_cannot_keep_all_ports_waiting() {
     let ledger = on_ports(50_000..=59_999);
     for n in 0..5_000_u64 {

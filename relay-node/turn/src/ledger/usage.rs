@@ -47,6 +47,10 @@ impl Usage {
         take(&self.allocations, 1, limit)
     }
 
+    pub(super) fn claim_allocation(&self) {
+        claim(&self.allocations, 1);
+    }
+
     /// Gives one back, and tells how many are left.
     pub(super) fn release_allocation(&self) -> u32 {
         release(&self.allocations, 1)
@@ -63,6 +67,11 @@ impl Usage {
         taken
     }
 
+    pub(super) fn claim_peers(&self, more: PeerCount) {
+        claim(&self.permissions, more.permissions);
+        claim(&self.channels, more.channels);
+    }
+
     pub(super) fn release_peers(&self, less: PeerCount) {
         release(&self.permissions, less.permissions);
         release(&self.channels, less.channels);
@@ -72,6 +81,11 @@ impl Usage {
 fn take(count: &AtomicU32, more: u32, limit: u32) -> bool {
     let update = |has: u32| has.checked_add(more).filter(|sum| more == 0 || *sum <= limit);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
+}
+
+/// Counts what is there already.
+fn claim(count: &AtomicU32, more: u32) {
+    count.fetch_add(more, Ordering::Relaxed);
 }
 
 fn release(count: &AtomicU32, less: u32) -> u32 {

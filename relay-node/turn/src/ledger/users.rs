@@ -22,8 +22,9 @@ pub(super) struct Users {
 }
 
 impl Users {
-    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Usage>> {
-        self.by_name.get(user).cloned()
+    /// What `user` has: nothing yet, if it is not known.
+    pub(super) fn usage_of(&self, user: &UserId) -> Arc<Usage> {
+        self.by_name.get(user).cloned().unwrap_or_else(|| Arc::new(Usage::of(user.clone())))
     }
 
     /// Writes down a user who has an allocation.
@@ -90,8 +91,8 @@ mod tests {
             left(&mut users, n);
         }
         assert_eq!(users.by_name.len(), MOST_IN_DEBT);
-        assert!(users.get(&least).is_none());
-        assert!(users.get(&more).is_some());
+        assert!(!users.by_name.contains_key(&least));
+        assert!(users.by_name.contains_key(&more));
     }
 
     #[test]
@@ -99,7 +100,7 @@ mod tests {
         let mut users = Users::default();
         let user = left(&mut users, 999);
         users.forget_paid(NOW);
-        assert!(users.get(&user).is_some());
+        assert!(users.by_name.contains_key(&user));
         users.forget_paid(NOW.after(std::time::Duration::from_millis(1)));
         assert_eq!((users.by_name.len(), users.in_debt.len()), (0, 0));
     }
@@ -108,7 +109,7 @@ mod tests {
     fn who_comes_back_owes_what_it_owed_and_is_not_forgotten() {
         let mut users = Users::default();
         let user = left(&mut users, 999);
-        let usage = users.get(&user).unwrap();
+        let usage = users.usage_of(&user);
         users.remember(&usage);
         users.forget_paid(NOW.after(std::time::Duration::from_secs(9)));
         assert_eq!((users.with_allocations(), users.by_name.len()), (1, 1));

@@ -9,13 +9,13 @@ use stun::attribute::{
 use stun::{BufferFull, MessageWriter};
 
 use super::wish::{PortWish, Wish};
-use crate::address::RelayId;
-use crate::allocation::{Allocation, Opening, Origin, Relayed};
+use crate::allocation::{Allocation, Origin, Relayed};
+use crate::answer::ReplyTo;
 use crate::authentication::Authenticated;
 use crate::credentials::UserId;
-use crate::event::{CloseReason, Event};
-use crate::io::OpenError;
-use crate::ledger::{Account, Holder, Port, PortKind, QuotaReached};
+use crate::event::Event;
+use crate::ledger::{Account, Port, PortKind, QuotaReached};
+use crate::opening::{Opening, Waiting};
 use crate::peers::Peers;
 use crate::per_family::PerFamily;
 use crate::refusal::Refusal;
@@ -97,9 +97,11 @@ impl Turn {
         Ok(())
     }
 
-    fn take_reserved(&self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
+    fn take_reserved(&mut self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
         let mut taken = Taken::default();
         if let Some(port) = self.ledger.redeem(token, user, now.monotonic) {
+            // While the port is still ours, so that no change of another worker's comes in between.
+            self.record_redemption(&port);
             let family = port.family();
             *taken.ports.get_mut(family) = Some(port);
         }
@@ -127,11 +129,11 @@ impl Turn {
         taken
     }
 
-    fn reserve(&self, now: Now, token: [u8; 8], port: Port, user: UserId) {
+    pub(crate) fn reserve(&self, now: Now, token: [u8; 8], port: Port, user: UserId) {
         self.ledger.reserve(token, port, user, now.monotonic.after(RESERVATION_LIFETIME));
     }
 
-    /// Writes the allocation down and asks for its sockets.
+    /// Makes the allocation.
     fn open(
         &mut self,
         now: Now,
@@ -143,7 +145,8 @@ impl Turn {
     ) {
         let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
         let relayed = |port: Option<Port>| port.map(|port| Relayed { port, expires, open: false });
-        let slot = self.table.insert(Allocation {
+        let waiting = Waiting { reply: request.reply.clone(), kind, tries_left: PORT_TRIES };
+        self.begin(Allocation {
             client: request.reply.client,
             relayed: PerFamily { v4: relayed(taken.ports.v4), v6: relayed(taken.ports.v6) },
             peers: Peers::new(),
@@ -158,103 +161,35 @@ impl Turn {
                 reservation: taken.reservation,
                 refused: taken.refused,
             },
-            opening: Some(Box::new(Opening { reply: request.reply.clone(), kind, tries_left: PORT_TRIES })),
+            opening: Some(Box::new(Opening::Allocate(waiting))),
         });
-        let Some(allocation) = self.table.get(slot) else { return };
-        self.timers.set(slot.0, allocation.next_deadline());
-        for (family, relayed) in allocation.relayed.present() {
-            self.outbox.open_relay(self.table.relay_id(slot, family), relayed.port.local());
-        }
-    }
-
-    /// How an [`Output::OpenRelay`](crate::Output::OpenRelay) went: the Allocate that waits for it goes on.
-    pub fn relay_opened(&mut self, now: Now, relay: RelayId, result: Result<(), OpenError>) {
-        let Some((slot, family)) = self.table.owner_of(relay) else {
-            // Its client went away meanwhile.
-            if result.is_ok() {
-                self.outbox.close_relay(relay);
-            }
-            return;
-        };
-        match result {
-            Ok(()) => {
-                if let Some(relayed) =
-                    self.table.get_mut(slot).and_then(|it| it.relayed.get_mut(family).as_mut())
-                {
-                    relayed.open = true;
-                    relayed.port.is_held_by(Holder { worker: self.worker, index: relay.index });
-                }
-            }
-            Err(OpenError::InUse) if self.try_another_port(now, slot, family) => return,
-            Err(_) => {
-                self.close_relayed(slot, family);
-                if let Some(allocation) = self.table.get_mut(slot) {
-                    allocation.origin.refused = Some((family, Refusal::InsufficientCapacity));
-                }
-            }
-        }
-        let Some(allocation) = self.table.get_mut(slot) else { return };
-        if allocation.relayed.present().all(|(_, relayed)| relayed.open) {
-            self.finish_allocating(now, slot);
-        }
-    }
-
-    /// Somebody else has the port: asks for another one of the same kind.
-    fn try_another_port(&mut self, now: Now, slot: Slot, family: AddressFamily) -> bool {
-        let random = self.random.next_u64();
-        let Some(allocation) = self.table.get_mut(slot) else { return false };
-        let Some(Opening { kind: Some(kind), tries_left, .. }) = allocation.opening.as_deref_mut() else {
-            return false;
-        };
-        let Some(relayed) = allocation.relayed.get_mut(family) else { return false };
-        if *tries_left == 0 {
-            return false;
-        }
-        *tries_left -= 1;
-        // Taken before the old one is given back, so that it is another one.
-        let Some((port, next)) = self.ledger.take_port(family, *kind, random) else { return false };
-        let local = port.local();
-        relayed.port = port;
-        let (token, user) = (allocation.origin.reservation, allocation.owner.user.clone());
-        if let (Some(ReservationToken(token)), Some(next)) = (token, next) {
-            self.reserve(now, token, next, user);
-        }
-        self.outbox.open_relay(self.table.relay_id(slot, family), local);
-        true
     }
 
     /// All sockets that could be had are open: answers.
-    fn finish_allocating(&mut self, now: Now, slot: Slot) {
-        let Some(allocation) = self.table.get_mut(slot) else { return };
-        let relayed: Vec<_> =
-            allocation.relayed.present().map(|(_, relayed)| relayed.port.advertised()).collect();
-        if relayed.is_empty() {
-            self.give_up_allocating(now, slot);
-            return;
-        }
-        let Some(opening) = allocation.opening.take() else { return };
+    pub(crate) fn finish_allocating(&mut self, slot: Slot, reply: &ReplyTo) {
+        self.record_allocation(slot);
+        self.record_reservation_of(slot);
+        let Some(allocation) = self.table.get(slot) else { return };
         self.stats.allocations_created += 1;
         self.outbox.event(Event::AllocationCreated {
             five_tuple: allocation.client.five_tuple,
             user: allocation.owner.user.clone(),
-            relayed,
+            relayed: allocation.relayed.present().map(|(_, relayed)| relayed.port.advertised()).collect(),
             lifetime: Duration::from_secs(allocation.origin.lifetime.into()),
         });
         let software = self.settings.software.as_deref();
-        opening.reply.success(&mut self.outbox, &mut self.stats, software, |writer| {
+        reply.success(&mut self.outbox, &mut self.stats, software, |writer| {
             write_allocated(writer, allocation)
         });
     }
 
     /// No socket could be had: nothing stays behind.
-    fn give_up_allocating(&mut self, now: Now, slot: Slot) {
-        let Some(allocation) = self.table.get(slot) else { return };
-        let Some(opening) = allocation.opening.clone() else { return };
+    pub(crate) fn give_up_allocating(&mut self, slot: Slot, reply: &ReplyTo) {
+        let Some(allocation) = self.remove(slot) else { return };
         if let Some(ReservationToken(token)) = allocation.origin.reservation {
             self.ledger.cancel_reservation(token);
         }
-        self.close(now, slot, CloseReason::Stopped);
-        opening.reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
+        reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
     }
 }
 

@@ -23,7 +23,8 @@ impl Turn {
 
     fn try_bind(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
         let (slot, allocation) = self.table.owned_by(request)?;
-        self.stats.count_gone(allocation.expire_peers(now.monotonic));
+        let places = &mut self.recording.places;
+        self.stats.count_gone(allocation.expire_peers(now.monotonic, places));
         // "Both CHANNEL-NUMBER and XOR-PEER-ADDRESS, the number in 0x4000 to 0x4FFF: else 400."
         let (Ok(Some(number)), Ok(Some(XorPeerAddress(peer)))) =
             (request.message.get::<ChannelNumber>(), request.message.get())
@@ -36,9 +37,12 @@ impl Turn {
         // "The family is that of a relayed address: else 443", "the address is allowed: else 403."
         check_peer(&self.settings, &self.ledger, allocation, peer)?;
         // "The server cannot: 508."
-        let new = allocation.bind(number, peer, now.monotonic, &self.settings.limits, &self.hasher)?;
+        let limits = &self.settings.limits;
+        let new = allocation.bind(number, peer, now.monotonic, limits, places, &self.hasher)?;
         self.stats.count_new(new);
         self.timers.set(slot.0, allocation.next_deadline());
+        self.record_permission(slot, peer.ip());
+        self.record_channel(slot, number);
         Ok(())
     }
 }

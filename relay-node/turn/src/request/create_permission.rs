@@ -26,7 +26,8 @@ impl Turn {
 
     fn try_permit(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
         let (slot, allocation) = self.table.owned_by(request)?;
-        self.stats.count_gone(allocation.expire_peers(now.monotonic));
+        let places = &mut self.recording.places;
+        self.stats.count_gone(allocation.expire_peers(now.monotonic, places));
         // "If no XOR-PEER-ADDRESS, or one is malformed: 400."
         let mut hosts = Vec::new();
         for peer in request.message.all::<XorPeerAddress>() {
@@ -44,9 +45,11 @@ impl Turn {
         if hosts.len() > MOST_HOSTS {
             return Err(Refusal::InsufficientCapacity);
         }
-        let new = allocation.permit(&hosts, now.monotonic, &self.settings.limits, &self.hasher)?;
+        let limits = &self.settings.limits;
+        let new = allocation.permit(&hosts, now.monotonic, limits, places, &self.hasher)?;
         self.stats.count_new(new);
         self.timers.set(slot.0, allocation.next_deadline());
+        hosts.into_iter().for_each(|host| self.record_permission(slot, host));
         Ok(())
     }
 }

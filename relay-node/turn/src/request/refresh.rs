@@ -7,6 +7,8 @@ use stun::attribute::{Lifetime, RequestedAddressFamily};
 use super::or_unknown;
 use crate::authentication::Authenticated;
 use crate::event::CloseReason;
+use crate::recently_closed;
+use crate::record::DeletionRecord;
 use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::time::Now;
@@ -42,15 +44,21 @@ impl Turn {
         }
         if deletes {
             match family.filter(|family| allocation.relayed.get(family.other()).is_some()) {
-                Some(family) => self.close_family(slot, family),
+                Some(family) => {
+                    self.close_family(slot, family);
+                    self.record_allocation(slot);
+                }
                 None => self.close(now, slot, CloseReason::Deleted),
             }
-            self.closed.remember(now.monotonic, *five_tuple, request.reply.transaction);
+            let (five_tuple, transaction) = (*five_tuple, request.reply.transaction);
+            let until = now.monotonic.after(recently_closed::MEMORY);
+            self.remember_deletion(now.monotonic, DeletionRecord { five_tuple, transaction, until });
             return Ok(0);
         }
         let lifetime = self.settings.lifetimes.grant(requested.map(|Lifetime(seconds)| seconds));
         allocation.refresh(family, now.monotonic.after(Duration::from_secs(lifetime.into())));
         self.timers.set(slot.0, allocation.next_deadline());
+        self.record_allocation(slot);
         Ok(lifetime)
     }
 }

@@ -111,7 +111,7 @@ fn ends_when_it_is_not_refreshed() {
     assert_eq!((relay.turn.allocations(), relay.sockets.len()), (0, 0));
     let closed = relay.events.iter().find_map(|event| match event {
         Event::AllocationClosed { reason, age, .. } => Some((*reason, *age)),
-        Event::AllocationCreated { .. } => None,
+        _ => None,
     });
     assert_eq!(closed, Some((CloseReason::Expired, Duration::from_secs(600))));
 }

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::support::{Relay, TestClient, at, channel_data, peer, settings, with_room, write};
 use allocation_counter::{AllocationInfo, measure};
@@ -58,8 +59,7 @@ impl Talker {
 }
 
 /// Clients over UDP and as many over a stream, all of them at once.
-fn talkers() -> (Relay, Vec<Talker>) {
-    let mut relay = Relay::new();
+fn talkers(mut relay: Relay) -> (Relay, Vec<Talker>) {
     let both = [Transport::Udp, Transport::Tcp];
     let all = (1..=50).flat_map(|number| both.map(|transport| (transport, number)));
     let talkers = all.map(|(transport, number)| Talker::new(&mut relay, transport, number)).collect();
@@ -67,27 +67,31 @@ fn talkers() -> (Relay, Vec<Talker>) {
 }
 
 #[test]
-fn relayed_packets_take_no_memory() {
-    let (mut relay, mut talkers) = talkers();
-    let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
-    let payload = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
-    let (turn, now) = (&mut relay.turn, relay.now);
-    let counted = measure(|| {
-        for number in 0..BURST / 9 {
-            let number = number % talkers.len();
-            let talker = &mut talkers[number];
-            for (place, (buffer, packet)) in talker.packets.iter_mut().enumerate() {
-                let forward = turn.client_packet(now, &talker.client.path, buffer, *packet);
-                assert_eq!(matches!(forward, Forward::ToPeer { .. }), place < 2);
+fn relayed_packets_take_no_memory_recorded_or_not() {
+    for relay in [Relay::new(), Relay::new().recording(&Arc::default())] {
+        let (mut relay, mut talkers) = talkers(relay);
+        let mut buffer = [0; HEADROOM + PAYLOAD.len() + TAILROOM];
+        let payload = Span { start: HEADROOM, end: HEADROOM + PAYLOAD.len() };
+        let (turn, now) = (&mut relay.turn, relay.now);
+        let counted = measure(|| {
+            for number in 0..BURST / 9 {
+                let number = number % talkers.len();
+                let talker = &mut talkers[number];
+                for (place, (buffer, packet)) in talker.packets.iter_mut().enumerate() {
+                    let forward = turn.client_packet(now, &talker.client.path, buffer, *packet);
+                    assert_eq!(matches!(forward, Forward::ToPeer { .. }), place < 2);
+                }
+                for (peer, passes) in [(talker.bound, true), (talker.permitted, true), (at_stranger(), false)]
+                {
+                    let forward =
+                        turn.peer_packet(now, talker.relay, PeerAddr::new(peer), &mut buffer, payload);
+                    assert_eq!(matches!(forward, Forward::ToClient { .. }), passes);
+                }
+                assert!(turn.poll_output().is_none());
             }
-            for (peer, passes) in [(talker.bound, true), (talker.permitted, true), (at_stranger(), false)] {
-                let forward = turn.peer_packet(now, talker.relay, PeerAddr::new(peer), &mut buffer, payload);
-                assert_eq!(matches!(forward, Forward::ToClient { .. }), passes);
-            }
-            assert!(turn.poll_output().is_none());
-        }
-    });
-    assert_eq!(counted, AllocationInfo::default());
+        });
+        assert_eq!(counted, AllocationInfo::default());
+    }
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn at_stranger() -> SocketAddr {
 
 #[test]
 fn icmp_errors_of_peers_take_no_memory() {
-    let (mut relay, talkers) = talkers();
+    let (mut relay, talkers) = talkers(Relay::new());
     let (turn, now) = (&mut relay.turn, relay.now);
     let mut burst = |count| {
         let error = IcmpError { kind: 3, code: 3, data: [0; 4] };

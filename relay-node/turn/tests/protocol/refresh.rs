@@ -30,7 +30,7 @@ fn refresh_family(relay: &mut Relay, alice: &mut TestClient, family: AddressFami
 fn close_reasons(relay: &Relay) -> Vec<CloseReason> {
     let reason = |event: &Event| match event {
         Event::AllocationClosed { reason, .. } => Some(*reason),
-        Event::AllocationCreated { .. } => None,
+        _ => None,
     };
     relay.events.iter().filter_map(reason).collect()
 }

@@ -34,6 +34,17 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(some, 1..180).prop_map(|steps| steps.concat())
 }
 
+/// The same on a node that dies now and then.
+pub(crate) fn steps_and_restarts() -> impl Strategy<Value = Vec<Step>> {
+    let restart = (1..=3_usize).prop_map(|workers| vec![Step::Restart { workers }]);
+    let some = prop_oneof![
+        40 => step().prop_map(|step| vec![step]),
+        1 => pair().prop_map(Vec::from),
+        4 => restart,
+    ];
+    vec(some, 1..180).prop_map(|steps| steps.concat())
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         19 => (client(), request()).prop_map(|(client, request)| Step::Ask { client, request }),

@@ -1,5 +1,6 @@
 //! Random operations on the core and, beside it, on a model so simple that it is obviously right:
-//! the same answers, the same packets forwarded, and in the end nothing left of either.
+//! the same answers, the same packets forwarded, and in the end nothing left of either. The model knows
+//! nothing of processes: one that is killed, and another one that goes on, are nothing that it notices.
 
 mod allocation;
 mod chance;
@@ -12,9 +13,9 @@ mod system;
 use std::sync::Arc;
 
 use crate::support::{Relay, TestClient, at};
-use chance::{node, rules, steps};
+use chance::{node, rules, steps, steps_and_restarts};
 use model::{Asked, Model};
-use node::{CHANNELS, Node, Rules, WORKERS, peers};
+use node::{CHANNELS, Node, Rules, peers};
 use outcome::Said;
 use proptest::prelude::*;
 use step::{Failures, Families, Port, Request, Step, Wish};
@@ -25,15 +26,27 @@ proptest! {
 
     #[test]
     fn the_core_behaves_like_the_model(node in node(), rules in rules(), steps in steps()) {
-        let mut system = System::new(&node, &rules);
-        let mut model = Model::new(node.clone(), rules, system.users());
-        for step in steps {
-            compare(&mut system, &mut model, step)?;
-        }
-        compare(&mut system, &mut model, Step::Wait { seconds: 4000, late: None })?;
-        prop_assert!(system.workers.iter().all(|worker| worker.is_empty()));
-        everything_can_be_had_again(&node, &mut system.workers[0]);
+        agree(&node, rules, steps)?;
     }
+
+    #[test]
+    fn a_node_that_is_killed_now_and_then_does_too(
+        node in node(), rules in rules(), steps in steps_and_restarts()
+    ) {
+        agree(&node, rules, steps)?;
+    }
+}
+
+fn agree(node: &Node, rules: Rules, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut system = System::new(node, &rules);
+    let mut model = Model::new(node.clone(), rules, system.users());
+    for step in steps {
+        compare(&mut system, &mut model, step)?;
+    }
+    compare(&mut system, &mut model, Step::Wait { seconds: 4000, late: None })?;
+    prop_assert!(system.workers.iter().all(|worker| worker.is_empty()));
+    everything_can_be_had_again(node, &mut system.workers[0]);
+    Ok(())
 }
 
 /// Does one step to both, and compares what came of it.
@@ -74,12 +87,16 @@ fn compare(system: &mut System, model: &mut Model, step: Step) -> Result<(), Tes
             system.wait(seconds, late);
             model.wait(seconds, late);
         }
+        Step::Restart { workers } => {
+            system.restart(workers);
+            model.restart(workers);
+        }
         Step::Swap(rules) => {
             system.swap(&rules);
             model.rules = rules;
         }
     }
-    for worker in 0..WORKERS {
+    for worker in 0..system.workers.len() {
         prop_assert_eq!(system.counts(worker), model.counts(worker), "worker {}", worker);
     }
     prop_assert_eq!(system.workers[0].ledger.users(), model.users());

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use stun::attribute::AddressFamily;
-use turn::OpenError;
+use turn::{DropReason, OpenError};
 
 use super::allocation::Allocation;
-use super::node::{DENIED, Limit, Node, Rules, worker_of};
+use super::node::{DENIED, Limit, Node, Rules, WORKERS, worker_of};
 use super::outcome::{Counts, Forwarded, Said};
 use super::step::{Failures, Families, Port, Request, Wish};
 
@@ -28,6 +28,7 @@ pub(crate) struct Asked {
 pub(crate) struct Model {
     pub(crate) rules: Rules,
     node: Node,
+    workers: usize,
     /// The user of each client.
     users: Vec<Vec<u8>>,
     /// In seconds, like all times here.
@@ -52,6 +53,7 @@ impl Model {
         Self {
             rules,
             node,
+            workers: WORKERS,
             users,
             now: 0,
             allocations: BTreeMap::new(),
@@ -63,14 +65,21 @@ impl Model {
     /// Time passes, and the timers run of all workers but one.
     pub(crate) fn wait(&mut self, seconds: u64, late: Option<usize>) {
         self.now += seconds;
-        let now = self.now;
-        for (_, allocation) in self.allocations.iter_mut().filter(|(it, _)| late != Some(worker_of(**it))) {
+        let (now, workers) = (self.now, self.workers);
+        let on_time = |client: usize| late != Some(worker_of(client, workers));
+        for (_, allocation) in self.allocations.iter_mut().filter(|(client, _)| on_time(**client)) {
             allocation.expire_peers(now);
             let over: Vec<_> = allocation.relayed.iter().filter(|(_, expires)| **expires <= now).collect();
             let over: Vec<_> = over.into_iter().map(|(address, _)| AddressFamily::of(address.ip())).collect();
             over.into_iter().for_each(|family| allocation.end(family));
         }
         self.allocations.retain(|_, allocation| !allocation.relayed.is_empty());
+    }
+
+    /// The node dies, and lives on with so many workers: nobody notices, but that nothing is late then.
+    pub(crate) fn restart(&mut self, workers: usize) {
+        self.wait(0, None);
+        self.workers = workers;
     }
 
     /// What a request is answered. `said` is what the relay answered, and `failures` what it met.
@@ -229,20 +238,27 @@ impl Model {
     }
 
     pub(crate) fn send(&self, client: usize, peer: SocketAddr) -> Forwarded {
-        if self.permits(client, peer) { Forwarded::ToPeer(peer) } else { Forwarded::Nothing }
+        if self.permits(client, peer) {
+            return Forwarded::ToPeer(peer);
+        }
+        self.dropped(client, DropReason::NoPermission)
     }
 
     pub(crate) fn channel_data(&self, client: usize, number: u16) -> Forwarded {
         let channel = self.allocations.get(&client).and_then(|it| it.channels.get(&number));
         match channel {
             Some((peer, expires)) if *expires > self.now => Forwarded::ToPeer(*peer),
-            _ => Forwarded::Nothing,
+            _ => self.dropped(client, DropReason::NoChannel),
         }
     }
 
     pub(crate) fn peer_sends(&self, client: usize, peer: SocketAddr) -> Forwarded {
-        if !self.permits(client, peer) {
+        let family = AddressFamily::of(peer.ip());
+        if !self.allocations.get(&client).is_some_and(|allocation| allocation.has(family)) {
             return Forwarded::Nothing;
+        }
+        if !self.permits(client, peer) {
+            return Forwarded::Dropped(DropReason::NoPermission);
         }
         let mut channels = self.allocations[&client].channels.iter();
         let bound = channels.find(|(_, (bound, expires))| *bound == peer && *expires > self.now);
@@ -250,7 +266,8 @@ impl Model {
     }
 
     pub(crate) fn counts(&self, worker: usize) -> Counts {
-        let all = || self.allocations.iter().filter(|it| worker_of(*it.0) == worker).map(|it| it.1);
+        let all =
+            || self.allocations.iter().filter(|it| worker_of(*it.0, self.workers) == worker).map(|it| it.1);
         Counts {
             allocations: all().count(),
             sockets: all().map(|it| it.relayed.len()).sum(),
@@ -316,6 +333,12 @@ impl Model {
     fn permits(&self, client: usize, peer: SocketAddr) -> bool {
         let permission = self.allocations.get(&client).and_then(|it| it.permissions.get(&peer.ip()));
         permission.is_some_and(|expires| *expires > self.now)
+    }
+
+    /// A client's packet that goes nowhere, for `reason` if it has an allocation.
+    fn dropped(&self, client: usize, reason: DropReason) -> Forwarded {
+        let has_any = self.allocations.contains_key(&client);
+        Forwarded::Dropped(if has_any { reason } else { DropReason::NoAllocation })
     }
 
     fn of_user(&self, client: usize) -> impl Iterator<Item = &Allocation> {

@@ -1,16 +1,17 @@
 //! The node that both the core and the model are told to be, and who is around it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, Mutex};
 
 use stun::attribute::AddressFamily;
 use turn::{
     AnswerBudget, Credentials, Ledger, Nonces, PeerPolicy, Quota, Realm, RelayAddresses, Settings, Transport,
 };
 
-use crate::support::{REALM, Relay, TestClient, at, relay_addresses, settings};
+use crate::support::{REALM, Relay, Store, TestClient, at, relay_addresses, settings};
 
+/// Workers at first.
 pub(crate) const WORKERS: usize = 2;
 pub(crate) const CLIENTS: usize = 5;
 pub(crate) const CHANNELS: [u16; 3] = [0x4000, 0x4001, 0x4FFF];
@@ -67,9 +68,9 @@ pub(crate) fn clients() -> [TestClient; CLIENTS] {
     ]
 }
 
-/// Where a client's packets go.
-pub(crate) fn worker_of(client: usize) -> usize {
-    client % WORKERS
+/// Where a client's packets go, of so many workers.
+pub(crate) fn worker_of(client: usize, workers: usize) -> usize {
+    client % workers
 }
 
 /// Two ports of one host, one that may be denied and one that always is; two ports of an IPv6 host.
@@ -84,13 +85,16 @@ impl Node {
         self.addresses().get(family).map(|address| address.advertised)
     }
 
-    /// Its workers, with what they share.
-    pub(crate) fn workers(&self, rules: &Rules) -> [Relay; WORKERS] {
+    /// Its workers, with what they share, and what they leave behind in `store`. No two have a number in
+    /// common, and so none their random choices.
+    pub(crate) fn workers(&self, rules: &Rules, numbers: Range<u8>, store: &Arc<Mutex<Store>>) -> Vec<Relay> {
         let ledger = Arc::new(Ledger::new(self.addresses(), self.ports.clone()));
         let budget = Arc::new(AnswerBudget::new([0; 32]));
-        [1, 2].map(|number| {
+        let worker = |number| {
             Relay::sharing(self.settings(rules), Arc::clone(&ledger), Arc::clone(&budget), number)
-        })
+                .recording(store)
+        };
+        numbers.map(worker).collect()
     }
 
     fn addresses(&self) -> RelayAddresses {

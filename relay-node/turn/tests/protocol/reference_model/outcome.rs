@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use stun::attribute::AddressFamily;
+use turn::DropReason;
 
 /// What an answer says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,9 @@ pub(crate) struct Said {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
+    /// There is no socket that it could come to.
     Nothing,
+    Dropped(DropReason),
     ToPeer(SocketAddr),
     OnChannel(u16),
     AsIndication,

@@ -23,8 +23,10 @@ pub(crate) enum Step {
     Packets { client: usize },
     /// Time passes; the timers of one worker may be late.
     Wait { seconds: u64, late: Option<usize> },
-    /// Other settings for both workers.
+    /// Other settings for all workers.
     Swap(Rules),
+    /// The node dies without a word, and another one with so many workers goes on from its records.
+    Restart { workers: usize },
 }
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The core under test: two workers, their drivers and the clients.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stun::Method;
@@ -9,16 +9,21 @@ use stun::attribute::{
     AddressErrorCode, ChannelNumber, Lifetime, Realm, RequestedAddressFamily, ReservationToken,
     XorRelayedAddress,
 };
+use turn::{DropReason, Unrestorable};
 
 use super::model::Asked;
 use super::node::{CHANNELS, CLIENTS, Node, Rules, WORKERS, clients, worker_of};
 use super::outcome::{Counts, Forwarded, Said};
 use super::step::{Failures, Request};
-use crate::support::{Answer, Relay, Seen, TestClient, channel_data, data_indication};
+use crate::support::{Answer, Relay, Seen, Store, TestClient, channel_data, data_indication};
 
 pub(crate) struct System {
     node: Node,
-    pub(crate) workers: [Relay; WORKERS],
+    rules: Rules,
+    pub(crate) workers: Vec<Relay>,
+    store: Arc<Mutex<Store>>,
+    /// How many workers there were ever.
+    numbers: u8,
     clients: [TestClient; CLIENTS],
     /// Where peers know each client.
     relayed: [Vec<SocketAddr>; CLIENTS],
@@ -30,14 +35,19 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) fn new(node: &Node, rules: &Rules) -> Self {
-        let mut workers = node.workers(rules);
+        let store = Arc::default();
+        let numbers = WORKERS as u8;
+        let mut workers = node.workers(rules, 0..numbers, &store);
         let mut clients = clients();
         for (client, it) in clients.iter_mut().enumerate() {
-            it.learn_nonce(&mut workers[worker_of(client)]);
+            it.learn_nonce(&mut workers[worker_of(client, WORKERS)]);
         }
         Self {
             node: node.clone(),
+            rules: rules.clone(),
             workers,
+            store,
+            numbers,
             clients,
             relayed: Default::default(),
             sent: Default::default(),
@@ -72,7 +82,8 @@ impl System {
     }
 
     fn send_request(&mut self, client: usize, place: usize, failures: &Failures) -> Said {
-        let worker = &mut self.workers[worker_of(client)];
+        let worker = self.worker_of(client);
+        let worker = &mut self.workers[worker];
         worker.failing = failures.clone().map(Into::into);
         let answer = self.clients[client].exchange(worker, &self.sent[client][place].1);
         worker.failing = Default::default();
@@ -90,21 +101,27 @@ impl System {
     }
 
     pub(crate) fn send(&mut self, client: usize, peer: SocketAddr) -> Forwarded {
-        let seen = self.clients[client].send(&mut self.workers[worker_of(client)], peer, b"there");
-        self.to_peer(client, &seen)
+        let worker = self.worker_of(client);
+        let before = self.workers[worker].turn.stats().dropped;
+        let seen = self.clients[client].send(&mut self.workers[worker], peer, b"there");
+        self.to_peer(client, &seen, before)
     }
 
     pub(crate) fn channel_data(&mut self, client: usize, number: u16) -> Forwarded {
-        let seen = self.clients[client].channel_data(&mut self.workers[worker_of(client)], number, b"there");
-        self.to_peer(client, &seen)
+        let worker = self.worker_of(client);
+        let before = self.workers[worker].turn.stats().dropped;
+        let seen = self.clients[client].channel_data(&mut self.workers[worker], number, b"there");
+        self.to_peer(client, &seen, before)
     }
 
     /// A peer answers where it last saw the client.
     pub(crate) fn peer_sends(&mut self, client: usize, peer: SocketAddr) -> Forwarded {
         let relayed = self.relayed[client].iter().find(|it| it.is_ipv4() == peer.is_ipv4());
-        let worker = &mut self.workers[worker_of(client)];
+        let worker = self.worker_of(client);
+        let worker = &mut self.workers[worker];
+        let before = worker.turn.stats().dropped;
         let arrived = relayed.and_then(|relayed| worker.peer_sends(peer, *relayed, b"back"));
-        let Some((to, packet)) = arrived else { return Forwarded::Nothing };
+        let Some((to, packet)) = arrived else { return dropped_since(before, worker) };
         assert_eq!(to, self.clients[client].address());
         match CHANNELS.into_iter().find(|number| packet.starts_with(&channel_data(*number, b"back"))) {
             Some(number) => Forwarded::OnChannel(number),
@@ -127,7 +144,23 @@ impl System {
         }
     }
 
+    /// The node dies, and another one takes in what it left.
+    pub(crate) fn restart(&mut self, workers: usize) {
+        let remains = std::mem::take(&mut self.store).lock().unwrap().remains();
+        let now = self.workers[0].now;
+        let numbers = self.numbers..self.numbers + workers as u8;
+        self.numbers = numbers.end;
+        self.workers = self.node.workers(&self.rules, numbers, &self.store);
+        self.workers.iter_mut().for_each(|worker| worker.now = now);
+        let refused = remains.restore(&mut self.workers, |five_tuple| {
+            let client = self.clients.iter().position(|it| it.path.five_tuple == *five_tuple).unwrap();
+            (worker_of(client, workers), self.clients[client].path.path)
+        });
+        assert!(refused.iter().all(|why| *why == Unrestorable::Expired), "{refused:?}");
+    }
+
     pub(crate) fn swap(&mut self, rules: &Rules) {
+        self.rules = rules.clone();
         for worker in &mut self.workers {
             worker.turn.apply(Arc::new(self.node.settings(rules)));
         }
@@ -144,9 +177,13 @@ impl System {
         }
     }
 
-    fn to_peer(&self, client: usize, seen: &[Seen]) -> Forwarded {
+    fn worker_of(&self, client: usize) -> usize {
+        worker_of(client, self.workers.len())
+    }
+
+    fn to_peer(&self, client: usize, seen: &[Seen], before: Drops) -> Forwarded {
         match seen {
-            [] => Forwarded::Nothing,
+            [] => dropped_since(before, &self.workers[self.worker_of(client)]),
             [one] => {
                 let (from, peer, payload) = one.at_peer();
                 assert!(self.relayed[client].contains(&from), "from {from}");
@@ -156,6 +193,17 @@ impl System {
             more => panic!("one packet became {more:?}"),
         }
     }
+}
+
+/// Packets dropped, by reason.
+type Drops = [u64; DropReason::ALL.len()];
+
+/// Why one packet more is dropped than `before`, if one is.
+fn dropped_since(before: Drops, relay: &Relay) -> Forwarded {
+    let now = relay.turn.stats().dropped;
+    let more = |reason: &DropReason| now[*reason as usize] > before[*reason as usize];
+    assert!(now.iter().sum::<u64>() <= before.iter().sum::<u64>() + 1);
+    DropReason::ALL.into_iter().find(more).map_or(Forwarded::Nothing, Forwarded::Dropped)
 }
 
 fn write(client: &mut TestClient, request: &Request) -> Vec<u8> {

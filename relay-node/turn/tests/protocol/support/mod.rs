@@ -13,9 +13,11 @@
 
 mod client;
 mod relay;
+mod store;
 
 pub use client::{Answer, REALM, Scheme, TestClient, channel_data, data_indication, write};
 pub use relay::{Relay, SECRET, START, Seen, credentials, relay_addresses, settings, with_room};
+pub use store::Store;
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use turn::{
@@ -11,6 +11,7 @@ use turn::{
 
 use turn::credentials::Secret;
 
+use super::store::{Remains, Store};
 use super::{REALM, at};
 
 /// When every test begins.
@@ -86,6 +87,8 @@ pub struct Relay {
     /// How the next sockets fail, on IPv4 and on IPv6 addresses.
     pub failing: [VecDeque<OpenError>; 2],
     pub events: Vec<Event>,
+    /// What its driver keeps of it.
+    store: Arc<Mutex<Store>>,
 }
 
 impl Seen {
@@ -161,7 +164,19 @@ impl Relay {
             exhausted: false,
             failing: Default::default(),
             events: Vec::new(),
+            store: Arc::default(),
         }
+    }
+
+    /// The same, and its driver keeps what it says in `store`.
+    pub fn recording(self, store: &Arc<Mutex<Store>>) -> Self {
+        let tallies = store.lock().unwrap().add(self.id);
+        Self { turn: self.turn.recording(tallies), store: Arc::clone(store), ..self }
+    }
+
+    /// What its node would leave behind if it were killed now.
+    pub fn left_behind(&self) -> Remains {
+        self.store.lock().unwrap().remains()
     }
 
     /// Lets time pass, with the timers that run out.
@@ -240,7 +255,7 @@ impl Relay {
         (self.turn.allocations(), self.sockets.len(), self.ledger.users()) == (0, 0, 0)
             && self.turn.next_timeout().is_none()
             && (stats.permissions, stats.channels) == (0, 0)
-            && stats.allocations_created == stats.allocations_closed
+            && stats.allocations_created + stats.allocations_restored == stats.allocations_closed
     }
 
     /// How often something was dropped for `reason`.
@@ -272,6 +287,10 @@ impl Relay {
                         client: client.five_tuple.client.get(),
                         packet: packet.to_vec(),
                     });
+                    continue;
+                }
+                Some(Output::Record(change)) => {
+                    self.store.lock().unwrap().keep(self.id, change);
                     continue;
                 }
                 Some(Output::Event(event)) => {
