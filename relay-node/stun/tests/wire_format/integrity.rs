@@ -183,6 +183,7 @@ fn keys_are_compared_but_never_shown() {
     assert_eq!(format!("{:?}", key()), "Key(..)");
     assert_eq!(format!("{:?}", Key::short_term(&[b'x'; 100])), "Key(..)");
 }
+
 #[test]
 fn a_key_that_was_kept_as_bytes_is_the_same_key() {
     for derive in [Key::long_term_md5, Key::long_term_sha256] {
