@@ -2,7 +2,8 @@
 //!
 //! All servers that relay some traffic run side by side, each in a network of its own, and take turns
 //! with the load in short windows; another one begins each time. So what else the machine does meets all
-//! of them alike, and the figures that are compared are seconds apart. Each run starts new servers.
+//! of them alike, and the figures that are compared are seconds apart. Each run
+//! starts new servers for each kind of traffic.
 
 use std::{
     collections::BTreeMap,
@@ -284,7 +285,7 @@ impl<'a> Run<'a> {
             self.sites.iter().copied().filter(|site| site.contender.carries(shape.direction)).collect();
         let mut services = Vec::with_capacity(carriers.len());
         for site in carriers {
-            match site.serve(shape.layout()) {
+            match site.serve(shape) {
                 Ok(service) => services.push(service),
                 Err(error) => self.fail(site.contender, &error),
             }

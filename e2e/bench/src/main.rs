@@ -93,8 +93,8 @@ fn conditions(runs: u32, receive_buffers: &str) -> Vec<String> {
     let [most, .., least] = LADDER;
     vec![
         format!(
-            "One core for the server whose turn it is, one for the load. All servers of a table run at once and \
-             take turns, another one begins each time; {runs} runs, each with new servers. EdgeRelay runs with \
+            "One core for the server whose turn it is, one for the load. All servers of a row run at once and \
+             take turns, another one begins each time; {runs} runs, each with new servers for each kind of traffic. EdgeRelay runs with \
              its defaults (log level, listeners) but for limits above the load."
         ),
         "Figures are medians. A ratio is the median of the ratios of figures that were taken beside each \

@@ -95,21 +95,7 @@ pub const LARGEST_PAYLOAD: usize = 1468;
 /// The most allocations: each takes one file descriptor of the server.
 pub const MOST_ALLOCATIONS: u32 = 10_000;
 
-/// What traffic goes through, whatever its direction and size: servers are started for it once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Layout {
-    /// Whether allocations are the two sides of calls ([`Direction::Pair`]).
-    pub paired: bool,
-    /// Allocations, or pairs of them.
-    pub count: u32,
-}
-
 impl Shape {
-    /// What it goes through.
-    pub fn layout(self) -> Layout {
-        Layout { paired: self.direction == Direction::Pair, count: self.allocations }
-    }
-
     /// Every combination of these directions, payloads and numbers of allocations.
     pub fn combinations(directions: &[Direction], payloads: &[usize], allocations: &[u32]) -> Vec<Self> {
         let mut shapes = Vec::new();

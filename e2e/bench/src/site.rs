@@ -12,7 +12,7 @@ use crate::{
     measure::{Load, MeasureError, Pace, Service, WARM_UP},
     profile::{Profile, Shares},
     server::{Contender, Server, Stage},
-    shape::{Direction, Layout, Pacing, Shape},
+    shape::{Direction, LEAST_PAYLOAD, Pacing, Shape},
     usage::CpuClocks,
 };
 
@@ -41,12 +41,13 @@ impl Site {
     }
 
     /// The server with the sessions that traffic goes through.
-    pub fn serve(&self, layout: Layout) -> Result<Service<'_>, MeasureError> {
-        let server = self.start(layout.count)?;
-        let sessions = match (self.contender.speaks_turn(), layout.paired) {
-            (false, _) => Ok(bare_sessions(layout.count)),
-            (true, true) => open_pairs(&self.sockets, layout.count),
-            (true, false) => open_channels(&self.sockets, layout.count),
+    pub fn serve(&self, shape: Shape) -> Result<Service<'_>, MeasureError> {
+        let Shape { direction, allocations, .. } = shape;
+        let server = self.start(allocations)?;
+        let sessions = match (self.contender.speaks_turn(), direction) {
+            (false, _) => Ok(bare_sessions(allocations)),
+            (true, Direction::Pair) => open_pairs(&self.sockets, allocations),
+            (true, _) => open_channels(&self.sockets, allocations),
         };
         Ok(Service { site: self, server, sessions: sessions? })
     }
@@ -54,7 +55,7 @@ impl Site {
     /// Where the server's time goes at a rate, and the microseconds that a packet costs meanwhile.
     pub fn profile(&self, shape: Shape, rate: f64) -> Result<(Shares, f64), MeasureError> {
         const WINDOW: Duration = Duration::from_secs(1);
-        let service = self.serve(shape.layout())?;
+        let service = self.serve(shape)?;
         let profile = Profile::start(service.server.id())?;
         let cost = service.packet_cost(&Load { shape, rate, pacing: Pacing::Bursts }, WINDOW)?;
         Ok((profile.finish()?, cost.process_microseconds()))
@@ -62,8 +63,9 @@ impl Site {
 
     /// The receive buffers of the server's sockets: the least and the largest.
     pub fn receive_buffers(&self) -> Result<Option<(u64, u64)>, MeasureError> {
-        let paired = !self.contender.carries(Direction::Both);
-        let service = self.serve(Layout { paired, count: 1 })?;
+        let direction =
+            if self.contender.carries(Direction::Both) { Direction::Both } else { Direction::Pair };
+        let service = self.serve(Shape { direction, payload: LEAST_PAYLOAD, allocations: 1 })?;
         Ok(service.server.receive_buffers(&self.lab)?)
     }
 
