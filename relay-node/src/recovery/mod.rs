@@ -1,0 +1,17 @@
+//! What outlives a relay's process, and how the next one goes on with it.
+//!
+//! | what | where | lives as long as |
+//! | --- | --- | --- |
+//! | open sockets | the descriptor table that keeper and relay share | the keeper |
+//! | records of allocations | [`records`], shared memory, a file for each worker | the vault |
+//! | which records count, crashes, suspects | [`state`], one page of shared memory | the vault |
+//! | listeners, keys, the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
+//!
+//! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
+
+pub mod records;
+pub mod state;
+pub mod survivors;
+mod vault;
+
+pub use vault::{Vault, VaultError};
