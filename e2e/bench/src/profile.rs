@@ -44,7 +44,7 @@ pub struct Profile {
 
 impl Profile {
     /// Samples the process `pid` from now on.
-    pub fn start(pid: u32) -> io::Result<Self> {
+    pub fn start(pid: i32) -> io::Result<Self> {
         let data = tempfile::tempfile()?;
         let perf = testbed::process::command("perf")
             .args(["record", "--quiet", "-g", "-e", "cpu-clock"])

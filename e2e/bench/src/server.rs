@@ -159,9 +159,14 @@ impl Server {
         }
     }
 
-    /// Its process id.
+    /// The id of the process that was started.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The id of the process that serves: the relay's, where a keeper was started.
+    pub fn serving(&self) -> i32 {
+        self.process.youngest().pid
     }
 
     /// Which one it is.
@@ -169,7 +174,7 @@ impl Server {
         self.contender
     }
 
-    /// Bytes of physical memory that it occupies.
+    /// Bytes of physical memory that all its processes occupy.
     pub fn resident_bytes(&self) -> u64 {
         self.process.resident_bytes()
     }

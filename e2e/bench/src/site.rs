@@ -56,7 +56,7 @@ impl Site {
     pub fn profile(&self, shape: Shape, rate: f64) -> Result<(Shares, f64), MeasureError> {
         const WINDOW: Duration = Duration::from_secs(1);
         let service = self.serve(shape)?;
-        let profile = Profile::start(service.server.id())?;
+        let profile = Profile::start(service.server.serving())?;
         let cost = service.packet_cost(&Load { shape, rate, pacing: Pacing::Bursts }, WINDOW)?;
         Ok((profile.finish()?, cost.process_microseconds()))
     }

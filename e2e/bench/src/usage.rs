@@ -1,11 +1,11 @@
-//! What a server process and its core have spent.
+//! What a server and its core have spent.
 
 use std::time::{Duration, Instant};
 
-use procfs::process::Process;
 use procfs::{CurrentSI as _, KernelStats, ProcError, ProcResult};
+use testbed::family;
 
-/// The clocks of a process and of a core at one moment.
+/// The clocks of a server, which may be more than one process, and of a core at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClocks {
     process: Duration,
@@ -16,7 +16,7 @@ pub struct CpuClocks {
 /// CPU time between two moments.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuTime {
-    /// What the process ran, in user space and in the kernel, with the interrupts that ran in its
+    /// What the server's processes ran, in user space and in the kernel, with the interrupts that ran in its
     /// place (the kernel's network softirqs among them, unless it accounts them apart).
     pub process: Duration,
     /// What its core was not idle, whoever used it; what the host took from the virtual machine is not
@@ -25,15 +25,17 @@ pub struct CpuTime {
 }
 
 impl CpuClocks {
-    /// Reads the clocks of all threads of process `pid`, and of core `core`.
+    /// Reads the clocks of all threads of the program that was started as `pid`, and of core `core`.
     pub fn read(pid: u32, core: usize) -> ProcResult<Self> {
         let mut process = Duration::ZERO;
-        for thread in Process::new(pid.cast_signed())?.tasks()? {
-            match thread.and_then(|thread| thread.schedstat()) {
-                Ok(schedule) => process += Duration::from_nanos(schedule.sum_exec_runtime),
-                // The thread has ended since the list was made: no such file, or no such process.
-                Err(ProcError::NotFound(_)) => {}
-                Err(error) => return Err(error),
+        for member in family::members(pid) {
+            for thread in member.tasks()? {
+                match thread.and_then(|thread| thread.schedstat()) {
+                    Ok(schedule) => process += Duration::from_nanos(schedule.sum_exec_runtime),
+                    // The thread has ended since the list was made: no such file, or no such process.
+                    Err(ProcError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         let stat = KernelStats::current()?;

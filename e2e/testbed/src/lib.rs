@@ -4,7 +4,9 @@
 //! that would keep it, and the kernel kills the programs of [`process::command`].
 
 pub mod descriptors;
+pub mod family;
 pub mod http;
+pub mod memory;
 pub mod namespace;
 pub mod process;
 pub mod waiting;

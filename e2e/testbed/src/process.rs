@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::waiting::eventually;
+use crate::{family, memory};
 
 /// A command whose program the kernel kills when the thread that started it ends, and so when this
 /// process ends in any way (`setpriv` of Debian's util-linux; PR_SET_PDEATHSIG).
@@ -111,14 +112,20 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("a child that nobody has waited for");
     }
 
-    /// Bytes of physical memory that it occupies.
+    /// The process of it that does its work now: see [`family::youngest`].
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn youngest(&self) -> procfs::process::Process {
+        family::youngest(self.id()).expect("the program runs")
+    }
+
+    /// Bytes of physical memory that all its processes occupy; what they share counts once.
     ///
     /// # Panics
     /// When it has ended.
     pub fn resident_bytes(&self) -> u64 {
-        let rollup = self.procfs().smaps_rollup().expect("the program runs");
-        let mapped = &rollup.memory_map_rollup.0;
-        mapped.iter().filter_map(|map| map.extension.map.get("Rss")).sum()
+        memory::of(&family::members(self.id())).expect("the program runs")
     }
 
     /// What `/proc` tells of it, e.g. its threads or the devices of its network namespace.

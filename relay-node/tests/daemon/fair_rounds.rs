@@ -6,7 +6,6 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 
-use rustix::process::Signal;
 use stun::attribute::Data;
 use stun::{Message, Method, TransactionId};
 use turn_client::{Path, TransactionIds};
@@ -131,7 +130,7 @@ fn two_hundred_flooded_relayed_addresses_delay_listener_and_calls_by_a_few_round
     newcomer.wire.send(&binding(BINDING));
     newcomer.wire.send(&request);
     stream.send(shared, b"stream", false);
-    scene.daemon.signal(Signal::CONT);
+    scene.daemon.go_on();
 
     let mut awaited = 13;
     let seen = scene.receive_until(|seen| {
@@ -165,7 +164,7 @@ fn a_flood_of_strangers_at_the_listener_delays_calls_by_a_round() {
         stranger.wire.send(&binding(ids.next_id()));
     }
     scene.peer.send_to(b"call", call).unwrap();
-    scene.daemon.signal(Signal::CONT);
+    scene.daemon.go_on();
 
     // All of it arrives: the relay was not spared a part of the flood.
     let mut awaited = FLOOD + 1;

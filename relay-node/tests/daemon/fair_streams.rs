@@ -6,7 +6,6 @@
 use std::io::Write;
 use std::net::UdpSocket;
 
-use rustix::process::Signal;
 use turn_client::{Path, channel_data};
 
 use crate::support::{ALICE, Client, Daemon, Identity, TlsClient, Wire, datagram_socket, receive};
@@ -57,7 +56,7 @@ impl Scene {
 
     /// Lets the relay go on; how many packets came before that of the other client.
     fn before_the_other(&self) -> usize {
-        self.daemon.signal(Signal::CONT);
+        self.daemon.go_on();
         let mut count = 0;
         while receive(&self.peer).0 != OTHER {
             count += 1;

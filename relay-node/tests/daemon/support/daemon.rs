@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 use testbed::{Process, eventually, eventually_true, http, process};
@@ -102,42 +102,48 @@ impl Daemon {
         series.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the process that was started.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }
 
-    /// Halts it until SIGCONT: what comes in the meantime waits in the kernel.
+    /// Halts it until [`Self::go_on`]: what comes in the meantime waits in the kernel.
     pub fn halt(&self) {
-        self.signal(Signal::STOP);
-        let process = self.process.procfs();
+        let process = self.process.youngest();
+        kill_process(Pid::from_raw(process.pid).unwrap(), Signal::STOP).unwrap();
         eventually_true(PATIENCE, "the relay to halt", || {
             process.tasks().unwrap().all(|task| task.unwrap().stat().unwrap().state == 'T')
         });
     }
 
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        kill_process(self.relay(), Signal::CONT).unwrap();
+    }
+
     /// Lets it open no file and no socket more, until what this gives is handed to [`Self::allow_files`].
     pub fn deny_files(&self) -> Rlimit {
-        let mut open: Vec<i32> = self.process.procfs().fd().unwrap().map(|file| file.unwrap().fd).collect();
+        let mut open: Vec<i32> = self.process.youngest().fd().unwrap().map(|file| file.unwrap().fd).collect();
         open.sort_unstable();
         // The next one would get the first free number.
         let free = (0..).zip(&open).take_while(|(number, open)| number == *open).count() as u64;
         let allowed = getrlimit(Resource::Nofile);
-        prlimit(self.pid(), Resource::Nofile, Rlimit { current: Some(free), ..allowed }).unwrap()
+        prlimit(Some(self.relay()), Resource::Nofile, Rlimit { current: Some(free), ..allowed }).unwrap()
     }
 
     /// Takes that back.
     pub fn allow_files(&self, allowed: Rlimit) {
-        prlimit(self.pid(), Resource::Nofile, allowed).unwrap();
+        prlimit(Some(self.relay()), Resource::Nofile, allowed).unwrap();
     }
 
-    fn pid(&self) -> Option<Pid> {
-        Pid::from_raw(self.process.procfs().pid)
+    /// The process that serves.
+    pub fn relay(&self) -> Pid {
+        Pid::from_raw(self.process.youngest().pid).unwrap()
     }
 
-    /// Its memory that is not swapped out.
+    /// The memory of the process that serves, where it is not swapped out.
     pub fn resident_bytes(&self) -> u64 {
-        self.process.procfs().status().unwrap().vmrss.unwrap() * 1024
+        self.process.youngest().status().unwrap().vmrss.unwrap() * 1024
     }
 
     /// Whether it still runs.
