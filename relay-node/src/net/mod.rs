@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod icmp;
 pub mod memory;
 pub mod name;
+pub mod occupants;
 pub mod option;
 pub mod poll;
 pub mod receive;

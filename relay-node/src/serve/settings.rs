@@ -9,7 +9,7 @@ use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
 use crate::config::{self, Config, Listener};
 use crate::tls::{CertificateError, Certificates};
-use crate::worker::{ListenerPlan, Plan};
+use crate::worker::{Inheritance, ListenerPlan, Plan};
 
 /// The key that nonces are made with where the configuration names none: one for the process.
 pub(super) type NonceKey = [u8; 32];
@@ -64,6 +64,9 @@ pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, Set
         settings,
         ledger: Arc::new(Ledger::new(config.relay.addresses, config.relay.ports.clone())),
         streams: config.limits.streams,
+        records: None,
+        state: None,
+        inheritance: Inheritance::default(),
     })
 }
 
