@@ -9,6 +9,7 @@ pub mod icmp;
 pub mod memory;
 pub mod name;
 pub mod option;
+pub mod passing;
 pub mod poll;
 pub mod receive;
 pub mod send;
