@@ -10,6 +10,7 @@ pub mod memory;
 pub mod name;
 pub mod occupants;
 pub mod option;
+pub mod passing;
 pub mod poll;
 pub mod receive;
 pub mod send;

@@ -3,6 +3,7 @@
 //! Everything here runs on one control thread; packets are the workers' alone.
 
 mod drain;
+pub mod handover;
 mod reload;
 mod settings;
 mod signals;
