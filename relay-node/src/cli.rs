@@ -80,6 +80,9 @@ pub struct ConfigArgs {
     /// How many threads serve packets.
     #[arg(long, value_name = "COUNT")]
     pub workers: Option<u32>,
+    /// Where calls are kept, so that they outlive this process and its keeper: a tmpfs is best.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub recovery_directory: Option<PathBuf>,
     /// Where /live, /ready and /metrics are served.
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
@@ -238,6 +241,7 @@ impl ConfigArgs {
             ("--allow-peer", "peers.allow", texts(&self.allow_peer)),
             ("--deny-peer", "peers.deny", texts(&self.deny_peer)),
             ("--workers", "workers.count", self.workers.map(|count| Value::Integer(count.into()))),
+            ("--recovery-directory", "recovery.directory", self.recovery_directory.as_ref().map(path)),
             ("--admin", "admin.address", text(&self.admin)),
             ("--otlp-endpoint", "telemetry.otlp_endpoint", text(&self.otlp_endpoint)),
             ("--log-level", "telemetry.log_level", text(&self.log_level)),

@@ -23,6 +23,7 @@ pub(super) struct Document {
     pub(super) limits: LimitsSection,
     pub(super) lifetimes: LifetimesSection,
     pub(super) workers: WorkersSection,
+    pub(super) recovery: RecoverySection,
     pub(super) admin: AdminSection,
     pub(super) telemetry: TelemetrySection,
 }
@@ -151,6 +152,15 @@ pub(super) struct WorkersSection {
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct RecoverySection {
+    pub(super) keeper: bool,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) take_over: String,
+    pub(super) instance: String,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct AdminSection {
     pub(super) address: String,
 }
@@ -179,6 +189,7 @@ impl Default for Document {
             limits: LimitsSection::default(),
             lifetimes: LifetimesSection::default(),
             workers: WorkersSection::default(),
+            recovery: RecoverySection::default(),
             admin: AdminSection::default(),
             telemetry: TelemetrySection::default(),
         }
@@ -246,6 +257,12 @@ impl Default for LifetimesSection {
 impl Default for WorkersSection {
     fn default() -> Self {
         Self { count: None, pin: true }
+    }
+}
+
+impl Default for RecoverySection {
+    fn default() -> Self {
+        Self { keeper: true, directory: None, take_over: "ask".into(), instance: String::new() }
     }
 }
 
@@ -362,7 +379,7 @@ mod tests {
         assert_eq!(document.limits.user.bits_per_second, Some(10_000_000));
         assert_eq!(document.workers.count, Some(2));
         assert!(document.credentials.users_file.is_some() && document.nonce.keys_file.is_some());
-        assert!(document.telemetry.otlp_endpoint.is_some());
+        assert!(document.recovery.directory.is_some() && document.telemetry.otlp_endpoint.is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use if_addrs::Interface;
 
+use super::local_ports::LocalPorts;
 use super::problem::Problem;
 
 /// The machine as the configuration sees it.
@@ -20,6 +21,8 @@ pub struct Host {
     pub addresses: Vec<IpAddr>,
     /// How many cores this process may use.
     pub cores: usize,
+    /// Which ports the system gives to programs that ask for none.
+    pub local_ports: LocalPorts,
 }
 
 impl Host {
@@ -38,6 +41,7 @@ impl Host {
             has_v6: can_bind(Ipv6Addr::UNSPECIFIED.into()),
             addresses: addresses(if_addrs::get_if_addrs())?,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            local_ports: LocalPorts::detect(),
         })
     }
 }

@@ -10,10 +10,12 @@ mod host;
 mod layers;
 mod limit;
 mod listener;
+mod local_ports;
 mod names;
 mod offer;
 mod peers;
 mod problem;
+mod recovery;
 mod relay;
 mod secret;
 mod service_links;
@@ -30,9 +32,11 @@ pub use credentials::{Credentials, Nonce};
 pub use host::Host;
 pub use layers::{Layers, is_secret, value_of};
 pub use listener::{Identity, Listener};
+pub use local_ports::LocalPorts;
 pub use offer::Offer;
 pub use peers::Peers;
 pub use problem::{Problem, Problems};
+pub use recovery::{Recovery, TakeOver};
 pub use relay::Relay;
 pub use secret::Secret;
 pub use telemetry::{LogFormat, Telemetry};
@@ -73,6 +77,8 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     /// How many threads serve packets.
     pub workers: Workers,
+    /// What outlives the process.
+    pub recovery: Recovery,
     /// Where the admin server listens.
     pub admin: SocketAddr,
     /// What is told to whom.
@@ -133,6 +139,7 @@ impl Config {
         keep(waits, "relay.ports", &mut self.relay.ports, &started.relay.ports);
         keep(waits, "limits.streams", &mut self.limits.streams, &started.limits.streams);
         keep(waits, "workers", &mut self.workers, &started.workers);
+        keep(waits, "recovery", &mut self.recovery, &started.recovery);
         keep(waits, "admin", &mut self.admin, &started.admin);
         keep(waits, "telemetry", &mut self.telemetry, &started.telemetry);
         self.peers.add_own(peers::reached_by(&self.listeners, &self.relay));
@@ -185,6 +192,10 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
     let streams = limit::check_streams(problems, &document.limits.streams);
     let lifetimes = limit::check_lifetimes(problems, &document.lifetimes);
     let count = workers(problems, document.workers.count, host);
+    let recovery = recovery::check(problems, &document.recovery);
+    if let (Some(recovery), Some(relay)) = (&recovery, &relay) {
+        recovery::warn_of_local_ports(problems, recovery, relay, host);
+    }
     let admin = value::socket_address(problems, "admin.address", &document.admin.address);
     let telemetry = telemetry::check(problems, &document.telemetry);
     Some(Config {
@@ -200,6 +211,7 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
         limits: Limits { user, total, answers, streams: streams? },
         lifetimes: lifetimes?,
         workers: Workers { count, pin: document.workers.pin },
+        recovery: recovery?,
         admin: admin?,
         telemetry: telemetry?,
         warnings: Vec::new(),
@@ -267,6 +279,7 @@ impl fmt::Display for Config {
             }
         }
         writeln!(f, "workers      {}", self.workers.count)?;
+        writeln!(f, "recovery     {}", self.recovery)?;
         write!(f, "admin        http://{}", self.admin)?;
         self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning      {warning}"))
     }

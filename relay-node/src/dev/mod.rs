@@ -132,6 +132,7 @@ fn layers(arguments: &DevArgs, identity: &Path, secret: &str) -> Layers {
         ("relay.addresses", Value::Array(vec![Value::Table(relay)])),
         ("credentials.rest_secrets", list(&[secret])),
         ("peers.allow", list(&["127.0.0.1/32", "::1/128"])),
+        ("recovery.keeper", Value::Boolean(false)),
         ("admin.address", text(arguments.admin.to_string())),
         ("telemetry.log_level", text(arguments.log_level.clone())),
         ("drain_deadline", text("0s".into())),

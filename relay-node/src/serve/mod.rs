@@ -213,7 +213,7 @@ pub(crate) fn random_key() -> io::Result<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Host, Layers, value_of};
+    use crate::config::{Host, Layers, LocalPorts, value_of};
     use std::net::IpAddr;
 
     fn config() -> Result<Config, Problems> {
@@ -232,6 +232,7 @@ mod tests {
             has_v6: false,
             addresses: vec![loopback],
             cores: 1,
+            local_ports: LocalPorts::default(),
         };
         Config::check(&layers, &host)
     }

@@ -39,6 +39,7 @@ fn help_names_every_command_and_the_common_flags() {
         "--allow-peer",
         "--deny-peer",
         "--workers",
+        "--recovery-directory",
         "--admin",
         "--otlp-endpoint",
         "--log-level",
@@ -96,6 +97,7 @@ fn check_tells_what_would_run() {
             "relay        127.0.0.1 ports 50000-59999",
             "credentials  0 users, 1 secrets",
             "peers        allowed: 10.0.0.0/8",
+            "recovery     by a keeper, in its memory",
         ] {
             assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");
         }

@@ -4,8 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 
-use edgerelay::config::{Config, Host, Layers, Problem, Problems, value_of};
+use edgerelay::config::{Config, Host, Layers, LocalPorts, Problem, Problems, value_of};
 
 const SECRET: &str = "correct horse battery staple";
 
@@ -16,6 +17,7 @@ fn host() -> Host {
         has_v6: false,
         addresses: vec![[127, 0, 0, 1].into()],
         cores: 2,
+        local_ports: LocalPorts::default(),
     }
 }
 
@@ -270,6 +272,50 @@ fn durations() {
     }
     refused(&[("lifetimes.default", "2h")], "lifetimes.default", Some("2h"), "at most as long");
     refused(&[("reload_interval", "1ms")], "reload_interval", Some("1ms"), "1s");
+}
+
+#[test]
+fn recovery() {
+    let field = "recovery.directory";
+    refused(&[(field, "state")], field, Some("state"), "\"/run/edgerelay\"");
+    let long = format!("/run/{}", "d".repeat(92));
+    refused(&[(field, &long)], field, Some(&long), "at most 96 bytes");
+    refused(&[("recovery.take_over", "always")], "recovery.take_over", Some("always"), "ask or never");
+    refused(&[("recovery.instance", "'a\tb'")], "recovery.instance", Some("a\tb"), "control characters");
+    let parent = tempfile::tempdir().unwrap();
+    let of = |name: &str| parent.path().join(name).to_str().unwrap().to_owned();
+    assert!(check(&[(field, &of("new"))]).is_ok(), "it is made at the start");
+    fs::write(of("file"), "").unwrap();
+    refused(&[(field, &of("file"))], field, Some(&of("file")), "another place");
+    fs::create_dir(of("open")).unwrap();
+    for mode in [0o707, 0o770, 0o701] {
+        fs::set_permissions(of("open"), fs::Permissions::from_mode(mode)).unwrap();
+        refused(&[(field, &of("open"))], field, Some(&of("open")), "chmod 700");
+    }
+    fs::set_permissions(of("open"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(check(&[(field, &of("open"))]).is_ok());
+    let foreign = if rustix::process::geteuid().is_root() {
+        chown(of("open"), Some(1), None).unwrap();
+        of("open")
+    } else {
+        "/".to_owned()
+    };
+    refused(&[(field, &foreign)], field, Some(&foreign), "Run `chown ");
+}
+
+#[test]
+fn relay_ports_that_the_system_gives_to_others() {
+    let warnings = |settings: &[(&str, &str)], reserved| {
+        let local_ports = LocalPorts { range: Some(32_768..=60_999), reserved };
+        Config::check(&layers(settings), &Host { local_ports, ..host() }).unwrap().warnings
+    };
+    let kept = ("recovery.directory", "/run/edgerelay-of-no-test");
+    let told = warnings(&[kept], vec![8080..=8080]);
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert!(told.ends_with("Run `sysctl -w net.ipv4.ip_local_reserved_ports=8080,50000-59999`"), "{told}");
+    assert!(warnings(&[kept], vec![50_000..=59_999]).is_empty(), "they are reserved");
+    assert!(warnings(&[kept, ("relay.ports", "20000-29999")], vec![]).is_empty(), "they are others");
+    assert!(warnings(&[], vec![]).is_empty(), "no port is bound again without a directory");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use clap::Parser;
 use edgerelay::cli::{Cli, Command};
-use edgerelay::config::{Config, Host};
+use edgerelay::config::{Config, Host, LocalPorts};
 
 fn host() -> Host {
     Host {
@@ -13,6 +13,7 @@ fn host() -> Host {
         has_v6: false,
         addresses: Vec::new(),
         cores: 1,
+        local_ports: LocalPorts::default(),
     }
 }
 

@@ -96,13 +96,17 @@ impl Turn {
         }
     }
 
-    /// To the node's own address only where a live relayed one is, which is bound to `bind`: nothing else
-    /// that listens on this node may be reached, unless the policy allows that address by name.
+    /// To the node's own address only where a live relayed one is, this relay's or a neighbour's, which is bound
+    /// to `bind`: nothing else that listens on this node may be reached, unless the policy allows that address
+    /// by name.
     fn relay_within_node(&mut self, now: Now, outward: Outward, bind: IpAddr, buffer: &mut [u8]) -> Forward {
         let Outward { slot, peer, payload, .. } = outward;
         let family = peer.family();
         let to = RelayPort::new(peer.get().port());
         let Some(holder) = self.ledger.holder(family, to) else {
+            if self.ledger.is_open_beside(family, to) {
+                return self.leave(now, &outward, PeerAddr::new(SocketAddr::new(bind, to.get())), None);
+            }
             return match self.open_to_peers.get(family) {
                 true => self.leave(now, &outward, peer, None),
                 false => self.drop_packet(DropReason::Policy),
@@ -270,11 +274,13 @@ impl Turn {
     /// what it is bound to.
     #[inline]
     fn as_seen_outside(&self, peer: PeerAddr) -> PeerAddr {
-        match self.own.get(peer.family()) {
+        let (family, port) = (peer.family(), RelayPort::new(peer.get().port()));
+        match self.own.get(family) {
             Some(own)
                 if peer.is_on(own.bind)
                     && own.advertised != own.bind
-                    && self.ledger.holder(peer.family(), RelayPort::new(peer.get().port())).is_some() =>
+                    && (self.ledger.holder(family, port).is_some()
+                        || self.ledger.is_open_beside(family, port)) =>
             {
                 PeerAddr::new(SocketAddr::new(own.advertised, peer.get().port()))
             }

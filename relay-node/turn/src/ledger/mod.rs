@@ -1,11 +1,12 @@
 //! What the workers of a node have to agree upon: relay ports, reservations, quotas.
 //!
 //! Cold state behind locks that only Allocate, Refresh and expiry take. What a packet asks,
-//! [`Ledger::holder`] and [`Account::meter`], reads atomics. What is taken is a value that gives itself
+//! [`Ledger::holder`], [`Ledger::is_open_beside`] and [`Account::meter`], reads atomics. What is taken is a value that gives itself
 //! back when it is dropped: a [`Port`], an [`Account`].
 
 mod account;
 mod meter;
+mod open_ports;
 mod pool;
 mod ports;
 mod reservations;
@@ -15,9 +16,11 @@ mod users;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use stun::attribute::{AddressFamily, ReservationToken};
 
 pub use account::{Account, PaidAt};
+pub use open_ports::{Neighbour, OpenPorts};
 pub use pool::PortKind;
 pub use ports::{Holder, Port, PortLoss, WorkerId};
 pub use usage::{PeerCount, QuotaReached};
@@ -41,6 +44,8 @@ use users::Users;
 #[derive(Debug)]
 pub struct Ledger {
     ports: PerFamily<Option<Arc<Ports>>>,
+    /// What neighbours have open on the same addresses.
+    beside: ArcSwap<PerFamily<Vec<&'static OpenPorts>>>,
     books: Mutex<Books>,
     total: Usage,
 }
@@ -54,9 +59,23 @@ struct Books {
 impl Ledger {
     /// Books for relayed addresses on `relay`, with these ports on each.
     pub fn new(relay: RelayAddresses, ports: RangeInclusive<u16>) -> Self {
-        let of = |address: RelayAddress| Arc::new(Ports::new(address, &ports));
+        Self::make(relay, &ports, None)
+    }
+
+    /// The same, and others of this node see in `open`, which is empty, what relayed addresses it has.
+    pub fn publishing(relay: RelayAddresses, ports: RangeInclusive<u16>, open: &'static OpenPorts) -> Self {
+        Self::make(relay, &ports, Some(open))
+    }
+
+    fn make(
+        relay: RelayAddresses,
+        ports: &RangeInclusive<u16>,
+        published: Option<&'static OpenPorts>,
+    ) -> Self {
+        let of = |address: RelayAddress| Arc::new(Ports::new(address, ports, published));
         Self {
             ports: PerFamily::from_fn(|family| relay.get(family).map(of)),
+            beside: ArcSwap::default(),
             books: Mutex::default(),
             total: Usage::default(),
         }
@@ -67,18 +86,36 @@ impl Ledger {
         self.ports.get(family).as_ref().map(|ports| ports.address)
     }
 
+    /// From now on it is beside these, and no others: it takes none of the ports that they have open, and its
+    /// clients reach theirs.
+    pub fn set_neighbours(&self, neighbours: &[Neighbour]) {
+        let of = |family| {
+            let here = |it: &&Neighbour| *it.relay.get(family) == self.relay_address(family);
+            neighbours.iter().filter(here).map(|it| it.open).collect()
+        };
+        self.beside.store(Arc::new(PerFamily::from_fn(of)));
+    }
+
+    /// Whether the relayed address that has this port on the node's relay address is a neighbour's. Takes no
+    /// lock.
+    #[inline(never)]
+    pub fn is_open_beside(&self, family: AddressFamily, port: RelayPort) -> bool {
+        self.beside.load().get(family).iter().any(|open| open.contains(family, port))
+    }
+
     /// Takes a free port of `kind`, each as likely as the others; `random` says which. With
-    /// [`PortKind::EvenAndNext`] the next one comes too.
+    /// [`PortKind::EvenAndNext`] the next one comes too. None of a neighbour's is free.
     pub fn take_port(
         &self,
         family: AddressFamily,
         kind: PortKind,
         random: u64,
     ) -> Option<(Port, Option<Port>)> {
-        self.ports.get(family).as_ref()?.take(kind, random)
+        let elsewhere = |port| self.is_open_beside(family, port);
+        self.ports.get(family).as_ref()?.take(kind, random, elsewhere)
     }
 
-    /// Takes a port by its name, as a record has it.
+    /// Takes a port by its name, as a record has it: of a neighbour too, from whom it may be taken over.
     ///
     /// # Errors
     /// Why it cannot be had.

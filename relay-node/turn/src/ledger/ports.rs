@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stun::attribute::AddressFamily;
 use thiserror::Error;
 
+use super::open_ports::OpenPorts;
 use super::pool::{PortKind, PortPool};
 use crate::address::RelayPort;
 use crate::io::OpenError;
@@ -21,6 +22,8 @@ pub(super) struct Ports {
     first: u16,
     /// For each port from `first` the holder of the relayed address there, to be asked without a lock.
     holders: Box<[AtomicU64]>,
+    /// Where others see which ports are open.
+    published: Option<&'static OpenPorts>,
 }
 
 /// A port that nobody else on this node relays on, until it is dropped.
@@ -64,21 +67,41 @@ pub struct Holder {
 pub struct WorkerId(pub u16);
 
 impl Ports {
-    pub(super) fn new(address: RelayAddress, ports: &RangeInclusive<u16>) -> Self {
+    pub(super) fn new(
+        address: RelayAddress,
+        ports: &RangeInclusive<u16>,
+        published: Option<&'static OpenPorts>,
+    ) -> Self {
         Self {
             address,
+            published,
             free: Mutex::new(PortPool::new(ports)),
             first: *ports.start(),
             holders: ports.clone().map(|_| AtomicU64::new(NOBODY)).collect(),
         }
     }
 
-    /// Takes a free port of `kind`, and the next one too if that is what `kind` says.
-    pub(super) fn take(self: &Arc<Self>, kind: PortKind, random: u64) -> Option<(Port, Option<Port>)> {
-        let number = self.free().take(kind, random)?;
+    /// Takes a free port of `kind` that is not `elsewhere`, and the next one too if that is what `kind` says.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        kind: PortKind,
+        random: u64,
+        elsewhere: impl Fn(RelayPort) -> bool,
+    ) -> Option<(Port, Option<Port>)> {
+        let next = |number: RelayPort| number.next().filter(|_| kind == PortKind::EvenAndNext);
+        let mut free = self.free();
+        let mut set_aside = Vec::new();
+        let number = loop {
+            let Some(number) = free.take(kind, random) else { break None };
+            if !elsewhere(number) && !next(number).is_some_and(&elsewhere) {
+                break Some(number);
+            }
+            set_aside.push(number);
+            set_aside.extend(next(number));
+        };
+        set_aside.into_iter().for_each(|number| free.release(number));
         let port = |number| Port { of: Arc::clone(self), number };
-        let next = number.next().filter(|_| kind == PortKind::EvenAndNext);
-        Some((port(number), next.map(port)))
+        number.map(|number| (port(number), next(number).map(port)))
     }
 
     /// Takes that port.
@@ -140,11 +163,17 @@ impl Port {
     /// Makes known whose it is, now that its socket is open. Before, nothing on this node reaches it.
     pub fn is_held_by(&self, holder: Holder) {
         self.of.note(self.number, holder.pack());
+        if let Some(published) = self.of.published {
+            published.insert(self.family(), self.number);
+        }
     }
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
+        if let Some(published) = self.of.published {
+            published.remove(self.family(), self.number);
+        }
         self.of.note(self.number, NOBODY);
         self.of.free().release(self.number);
     }

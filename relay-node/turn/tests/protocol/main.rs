@@ -26,6 +26,7 @@ mod fingerprint;
 mod flooded_address;
 mod guessing;
 mod hairpin;
+mod hairpin_across_relays;
 mod hairpin_across_workers;
 mod icmp;
 mod many_expire_at_once;
