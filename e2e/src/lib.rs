@@ -8,8 +8,10 @@
 //! The tests in `tests/` need root (for namespaces) and the Debian packages that `e2e/test` installs.
 
 pub mod aioice;
+pub mod binary;
 pub mod browser;
 pub mod call;
+pub mod calls;
 pub mod certificate;
 pub mod client;
 pub mod connection;
@@ -19,6 +21,7 @@ pub mod credential;
 pub mod crowd;
 pub mod network;
 pub mod pace;
+pub mod passers_by;
 pub mod peer;
 pub mod pion;
 pub mod relay;

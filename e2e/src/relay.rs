@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use testbed::{Process, eventually_true, http};
+use testbed::{Process, eventually, eventually_true, http};
 
+use crate::binary;
 use crate::certificate::{Certificate, Key};
 use crate::cores;
 use crate::credential::Credential;
@@ -21,6 +21,8 @@ pub const SECRET: &str = "the shared secret of the tests";
 /// The realm.
 pub const REALM: &str = "example.org";
 
+/// The configuration in the relay's folder.
+const FILE: &str = "edgerelay.toml";
 const START: Duration = Duration::from_secs(20);
 const ADMIN: &str = "127.0.0.1:9090";
 const PLAIN_PORT: u16 = 3478;
@@ -38,8 +40,16 @@ const LONG_TERM: (&str, &str) = ("carol", "wonderland");
 pub struct Relay<'n> {
     network: &'n Network,
     process: Process,
+    launcher: Launcher,
     certificate: Certificate,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// How its program is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Launcher {
+    OnAnyCore,
+    OnItsCore,
 }
 
 impl<'n> Relay<'n> {
@@ -50,44 +60,80 @@ impl<'n> Relay<'n> {
 
     /// Starts a relay with settings of its own, such as `("limits.streams.connections", "50")`.
     pub fn with(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        let command = network.relay.namespace.command(&binary().to_string_lossy());
-        Self::by(command, network, Key::Ecdsa, settings)
+        Self::by(Launcher::OnAnyCore, network, Key::Ecdsa, settings)
     }
 
     /// Starts a relay with the limits that it has by default, on a processor core that whoever
     /// [leaves it alone](cores::leave_the_relays) does not use. So it has one worker.
     pub fn as_shipped(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        Self::on_its_core(network, Key::Ecdsa, settings)
+        Self::by(Launcher::OnItsCore, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
     }
 
     /// The same with a key of a certain kind for TLS.
     pub fn as_shipped_with(network: &'n Network, key: Key) -> Self {
-        Self::on_its_core(network, key, &[])
+        Self::by(Launcher::OnItsCore, network, key, &SHIPPED)
     }
 
-    fn on_its_core(network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
-        let mut command = network.relay.namespace.command("taskset");
-        command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(binary());
-        Self::by(command, network, key, &[&SHIPPED, settings].concat())
-    }
-
-    fn by(mut command: Command, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
+    fn by(launcher: Launcher, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
         let relay = &network.relay;
         let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()], key);
         let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
-        let file = folder.path().join("edgerelay.toml");
-        fs::write(&file, configuration(network, &certificate)).expect("the folder is ours");
-        command.arg("serve").arg("--config").arg(&file);
-        for (key, value) in settings {
-            command.arg("--set").arg(format!("{key}={value}"));
-        }
-        let process = Process::start("edgerelay", command);
-        let mut relay = Self { network, process, certificate, _folder: folder };
-        eventually_true(START, "the relay to be ready", || {
-            assert!(relay.process.runs(), "the relay has ended:\n{}", relay.process.output());
-            relay.admin("/ready").is_some_and(|(status, _)| status == 200)
-        });
+        fs::write(folder.path().join(FILE), configuration(network, &certificate))
+            .expect("the folder is ours");
+        let process = launcher.launch(network, binary::relay(), folder.path(), settings);
+        let mut relay = Self { network, process, launcher, certificate, folder };
+        relay.await_ready();
         relay
+    }
+
+    /// Starts another process of `program` with the same configuration and these settings beside, and does not wait
+    /// for anything.
+    pub fn another(&self, program: &Path, settings: &[(&str, &str)]) -> Process {
+        let settings = match self.launcher {
+            Launcher::OnAnyCore => settings,
+            Launcher::OnItsCore => &[&SHIPPED, settings].concat(),
+        };
+        self.launcher.launch(self.network, program, self.folder.path(), settings)
+    }
+
+    /// From now on this is the relay's process; returns the one before.
+    pub fn becomes(&mut self, process: Process) -> Process {
+        std::mem::replace(&mut self.process, process)
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// When it has ended instead.
+    pub fn await_ready(&mut self) {
+        eventually_true(START, "the relay to be ready", || {
+            assert!(self.process.runs(), "the relay has ended:\n{}", self.process.output());
+            self.admin("/ready").is_some_and(|(status, _)| status == 200)
+        });
+    }
+
+    /// The process that was started: the keeper, where there is one.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The process that serves, which a keeper has made.
+    pub fn child(&self) -> Pid {
+        eventually(START, "the keeper to have a child", || {
+            let child = self.process.youngest().pid;
+            Pid::from_raw(child).filter(|_| child != self.process.id().cast_signed())
+        })
+    }
+
+    /// Kills the process that serves, and no other.
+    pub fn kill_child(&self) {
+        kill_process(self.child(), Signal::KILL)
+            .expect("a child is there until its keeper takes note of its end");
+    }
+
+    /// The folder with its configuration, where a test may put what belongs to it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its certificate and the authority behind that.
@@ -185,6 +231,25 @@ impl<'n> Relay<'n> {
     }
 }
 
+impl Launcher {
+    fn launch(self, network: &Network, program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Process {
+        let namespace = &network.relay.namespace;
+        let mut command = match self {
+            Self::OnAnyCore => namespace.command(&program.to_string_lossy()),
+            Self::OnItsCore => {
+                let mut command = namespace.command("taskset");
+                command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(program);
+                command
+            }
+        };
+        command.arg("serve").arg("--config").arg(folder.join(FILE));
+        for (key, value) in settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        Process::start("edgerelay", command)
+    }
+}
+
 fn configuration(network: &Network, certificate: &Certificate) -> String {
     let (v4, v6) = (network.relay.v4, network.relay.v6);
     let mut text = format!("realm = {REALM:?}\n");
@@ -205,27 +270,4 @@ fn configuration(network: &Network, certificate: &Certificate) -> String {
     text += "[limits.user]\nallocations = 5000\n[limits.total]\nallocations = 5000\n";
     text += &format!("[admin]\naddress = {ADMIN:?}\n[telemetry]\nlog_level = \"debug\"\n");
     text
-}
-
-/// The relay's binary: `RELAY_UNDER_TEST`, or built now, in the profile of the tests.
-fn binary() -> &'static PathBuf {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("RELAY_UNDER_TEST") {
-        Some(path) => path.into(),
-        None => build(),
-    })
-}
-
-fn build() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "edgerelay", "--bin", "edgerelay", "--message-format", "json"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs this test");
-    assert!(output.status.success(), "the relay does not build: {}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8(output.stdout).expect("cargo writes JSON");
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut executables = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-    executables.next_back().expect("cargo names the executable it has built")
 }

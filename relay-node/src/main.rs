@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use edgerelay::cli::{Cli, Command, ConfigArgs, CredentialArgs};
-use edgerelay::config::{Config, Host, Offer, Problems};
+use edgerelay::config::{Config, Host, Kept, Offer, Problems};
 use edgerelay::ice_servers::{IceServers, IceServersError};
 use edgerelay::serve::{self, ServeError};
 use edgerelay::{dev, trial};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             Err(error) => fail(1, &error),
         },
         Command::Check(arguments) => match load(&arguments) {
-            Ok(config) => print(&config),
+            Ok((config, _)) => print(&config),
             Err(problems) => fail(UNUSABLE, &problems),
         },
         Command::Credential(arguments) => match credential(arguments) {
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 }
 
 /// The configuration as files, environment and flags say now, on this machine as it is now.
-fn load(arguments: &ConfigArgs) -> Result<Config, Problems> {
-    Config::check(&arguments.layers(vars_os())?, &Host::detect()?)
+fn load(arguments: &ConfigArgs) -> Result<(Config, Kept), Problems> {
+    Config::load(arguments.layers(vars_os())?, Host::detect()?)
 }
 
 fn credential(arguments: CredentialArgs) -> Result<IceServers, IceServersError> {

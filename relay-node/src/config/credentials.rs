@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::document::{CredentialsSection, NonceSection};
+use super::files::Files;
 use super::problem::Problems;
 use super::secret::Secret;
 use super::value;
@@ -33,7 +34,7 @@ pub struct Nonce {
     pub lifetime: Duration,
 }
 
-pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Credentials {
+pub(super) fn check(problems: &mut Problems, files: &Files, section: &CredentialsSection) -> Credentials {
     let before = problems.as_slice().len();
     let mut users = section.users.clone();
     for (name, password) in &users {
@@ -41,7 +42,7 @@ pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Cr
     }
     if let Some(path) = &section.users_file {
         let field = "credentials.users_file";
-        for (number, line) in value::lines(&value::file(problems, field, path).unwrap_or_default()) {
+        for (number, line) in value::lines(&value::file(problems, files, field, path).unwrap_or_default()) {
             let place = format!("{field}, line {number}");
             let Some((name, password)) = line.split_once(':') else {
                 problems.add_hidden(place, "there is no colon in it", "Write `name:password`");
@@ -59,7 +60,7 @@ pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Cr
     }
     for (index, path) in section.rest_secret_files.iter().enumerate() {
         let field = format!("credentials.rest_secret_files[{index}]");
-        let Some(text) = value::file(problems, &field, path) else { continue };
+        let Some(text) = value::file(problems, files, &field, path) else { continue };
         let had = rest_secrets.len();
         for (number, line) in value::lines(&text) {
             secret(problems, &format!("{field}, line {number}"), line, &mut rest_secrets);
@@ -88,14 +89,14 @@ pub(super) fn check(problems: &mut Problems, section: &CredentialsSection) -> Cr
     Credentials { users, rest_secrets }
 }
 
-pub(super) fn check_nonce(problems: &mut Problems, section: &NonceSection) -> Option<Nonce> {
+pub(super) fn check_nonce(problems: &mut Problems, files: &Files, section: &NonceSection) -> Option<Nonce> {
     let mut keys = Vec::new();
     for (index, key) in section.keys.iter().enumerate() {
         secret(problems, &format!("nonce.keys[{index}]"), key.expose(), &mut keys);
     }
     if let Some(path) = &section.keys_file {
         let field = "nonce.keys_file";
-        for (number, line) in value::lines(&value::file(problems, field, path).unwrap_or_default()) {
+        for (number, line) in value::lines(&value::file(problems, files, field, path).unwrap_or_default()) {
             secret(problems, &format!("{field}, line {number}"), line, &mut keys);
         }
     }

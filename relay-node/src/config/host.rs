@@ -4,12 +4,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use if_addrs::Interface;
+use serde::{Deserialize, Serialize};
 
 use super::local_ports::LocalPorts;
 use super::problem::Problem;
 
 /// The machine as the configuration sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Host {
     /// The source address of the default IPv4 route.
     pub default_v4: Option<IpAddr>,

@@ -2,34 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::document::Document;
+use super::files::File;
 use super::names::nearest;
 use super::problem::{Problem, Problems};
 use super::service_links::is_service_link;
-use super::value;
 
 /// What the names of environment variables begin with.
 pub(super) const PREFIX: &str = "EDGERELAY_";
 
-/// Settings gathered so far, and where those came from that no file gave.
-#[derive(Clone, Default)]
+/// Settings gathered so far, and where those came from that no file gave. They can hold secrets.
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
 pub struct Layers {
     table: Table,
     origins: BTreeMap<String, String>,
     service_links: Vec<String>,
-    exposed_file: Option<PathBuf>,
+    exposed_file: Option<String>,
 }
 
 impl Layers {
     /// Starts with what the TOML file at `path` says.
     pub fn from_file(path: &Path) -> Result<Self, Problems> {
-        let text = fs::read_to_string(path).map_err(|error| Problem {
+        let file = File::read(path);
+        let is_exposed = file.as_ref().is_ok_and(File::is_exposed);
+        let text = file.and_then(File::text).map_err(|error| Problem {
             field: "--config".into(),
             value: Some(path.display().to_string()),
             fault: format!("the file cannot be read ({error})"),
@@ -39,8 +41,8 @@ impl Layers {
             problem.field = format!("{} {}", path.display(), problem.field);
             problem
         })?;
-        if holds_secret(&layers.table) && value::is_exposed(path) {
-            layers.exposed_file = Some(path.to_owned());
+        if holds_secret(&layers.table) && is_exposed {
+            layers.exposed_file = Some(path.display().to_string());
         }
         Ok(layers)
     }
@@ -162,6 +164,12 @@ impl Layers {
             path.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         self.origins.iter().find(|(set, _)| within(set)).map(|(_, origin)| origin.as_str())
+    }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.table.keys()).finish()
     }
 }
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use turn::Transport;
 
 use super::document::{ListenerSection, ProxySection};
+use super::files::Files;
 use super::host::Host;
 use super::problem::Problems;
 use super::value;
@@ -42,12 +43,17 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
-pub(super) fn check(problems: &mut Problems, sections: &[ListenerSection], host: &Host) -> Vec<Listener> {
+pub(super) fn check(
+    problems: &mut Problems,
+    files: &Files,
+    sections: &[ListenerSection],
+    host: &Host,
+) -> Vec<Listener> {
     if sections.is_empty() {
         return default_listeners(host);
     }
     let checked: Vec<_> =
-        sections.iter().enumerate().map(|(index, section)| one(problems, index, section)).collect();
+        sections.iter().enumerate().map(|(index, section)| one(problems, files, index, section)).collect();
     let mut seen = HashSet::new();
     for (index, listener) in checked.iter().enumerate() {
         // Port 0 stands for any free one.
@@ -84,7 +90,7 @@ fn default_listeners(host: &Host) -> Vec<Listener> {
         .collect()
 }
 
-fn one(problems: &mut Problems, index: usize, section: &ListenerSection) -> Option<Listener> {
+fn one(problems: &mut Problems, files: &Files, index: usize, section: &ListenerSection) -> Option<Listener> {
     let field = |name: &str| format!("listeners[{index}].{name}");
     let transport = match section.transport.as_str() {
         "udp" => Some(Transport::Udp),
@@ -111,7 +117,7 @@ fn one(problems: &mut Problems, index: usize, section: &ListenerSection) -> Opti
         );
     }
     let proxies = proxies(problems, &field, transport, &section.proxy_protocol);
-    let identity = identity(problems, &field, transport, section);
+    let identity = identity(problems, files, &field, transport, section);
     Some(Listener { transport: transport?, address: address?, advertised, proxies, identity })
 }
 
@@ -152,6 +158,7 @@ fn proxies(
 
 fn identity(
     problems: &mut Problems,
+    files: &Files,
     field: &impl Fn(&str) -> String,
     transport: Option<Transport>,
     section: &ListenerSection,
@@ -179,7 +186,10 @@ fn identity(
         }
     }
     let identity = Identity { certificate: section.certificate.clone()?, key: section.key.clone()? };
-    if let Err(error) = Certificates::from_files(identity.certificate.clone(), identity.key.clone()) {
+    if files.read(&identity.key).is_ok_and(|file| file.is_exposed()) {
+        problems.warn_of_exposed(&field("key"), identity.key.display());
+    }
+    if let Err(error) = Certificates::from_files(identity.certificate.clone(), identity.key.clone(), files) {
         let of_key = match &error {
             CertificateError::NoKey(_) => true,
             CertificateError::Read { path, .. } => *path == identity.key,

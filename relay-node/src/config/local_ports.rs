@@ -3,8 +3,10 @@
 use std::fs;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 /// From the kernel's settings (Linux, networking/ip-sysctl).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct LocalPorts {
     /// `net.ipv4.ip_local_port_range`, for IPv4 and IPv6; nothing where it cannot be read.
     pub range: Option<RangeInclusive<u16>>,

@@ -1,12 +1,14 @@
 //! The one configuration: written in layers, checked in one pass, typed from there on.
 //!
-//! [`Layers`] gathers what a file, the environment and flags say. [`Config::check`] turns that into a
+//! [`Layers`] gathers what a file, the environment and flags say. [`Config::load`] turns that into a
 //! [`Config`] that nothing has to check again, or into every [`Problem`] that there is. `document`
 //! holds the settings as written, with their defaults; each section has a file that checks it.
 
 mod credentials;
 mod document;
+mod files;
 mod host;
+mod kept;
 mod layers;
 mod limit;
 mod listener;
@@ -29,7 +31,9 @@ use std::time::Duration;
 use turn::{Lifetimes, Quota, Realm, Transport};
 
 pub use credentials::{Credentials, Nonce};
+pub use files::{File, Files};
 pub use host::Host;
+pub use kept::Kept;
 pub use layers::{Layers, is_secret, value_of};
 pub use listener::{Identity, Listener};
 pub use local_ports::LocalPorts;
@@ -110,14 +114,20 @@ pub struct Workers {
 }
 
 impl Config {
-    /// Checks what the layers say, on the machine `host`, and reads the files that it names.
+    /// Checks what the layers say, on the machine `host`, and reads the files that it names. Beside it comes
+    /// what makes it again when those are gone.
     ///
     /// # Errors
     /// Every problem that there is, unless the document does not even have the right shape.
-    pub fn check(layers: &Layers, host: &Host) -> Result<Self, Problems> {
+    pub fn load(layers: Layers, host: Host) -> Result<(Self, Kept), Problems> {
+        let kept = Kept::new(layers, host);
+        Ok((kept.load()?, kept))
+    }
+
+    fn of(layers: &Layers, host: &Host, files: &Files) -> Result<Self, Problems> {
         let document = layers.document()?;
         let mut problems = Problems::default();
-        match check(&mut problems, &document, host) {
+        match check(&mut problems, files, &document, host) {
             Some(mut config) if problems.is_empty() => {
                 layers.warn(&mut problems);
                 config.warnings = problems.take_warnings();
@@ -156,7 +166,7 @@ fn keep<T: Clone + PartialEq>(waiting: &mut Vec<&'static str>, name: &'static st
 }
 
 /// Checks every section; a result may still be wrong where a problem was noted.
-fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Config> {
+fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Host) -> Option<Config> {
     let second = Duration::from_secs(1);
     let realm = Realm::new(&document.realm);
     if let Err(error) = &realm {
@@ -171,17 +181,10 @@ fn check(problems: &mut Problems, document: &Document, host: &Host) -> Option<Co
     let drain_deadline =
         value::duration(problems, "drain_deadline", &document.drain_deadline, Duration::ZERO);
     let reload_interval = value::duration(problems, "reload_interval", &document.reload_interval, second);
-    let listeners = listener::check(problems, &document.listeners, host);
-    for (index, listener) in listeners.iter().enumerate() {
-        if let Some(identity) = &listener.identity
-            && value::is_exposed(&identity.key)
-        {
-            problems.warn_of_exposed(&format!("listeners[{index}].key"), &identity.key);
-        }
-    }
+    let listeners = listener::check(problems, files, &document.listeners, host);
     let relay = relay::check(problems, &document.relay, host, &listeners);
-    let credentials = credentials::check(problems, &document.credentials);
-    let nonce = credentials::check_nonce(problems, &document.nonce);
+    let credentials = credentials::check(problems, files, &document.credentials);
+    let nonce = credentials::check_nonce(problems, files, &document.nonce);
     let mut peers = peers::check(problems, &document.peers, host);
     if let Some(relay) = &relay {
         peers.add_own(peers::reached_by(&listeners, relay));

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use turn::Transport;
 
 use super::document::{Document, ListenerSection, RelayAddressSection};
+use super::files::Files;
 use super::layers::Layers;
 use super::listener::DEFAULT_PORT;
 use super::problem::Problems;
@@ -29,7 +30,8 @@ impl Offer {
     pub fn check(layers: &Layers) -> Result<Self, Problems> {
         let document = layers.document()?;
         let mut problems = Problems::default();
-        let rest_secrets = credentials::check(&mut problems, &document.credentials).rest_secrets;
+        let rest_secrets =
+            credentials::check(&mut problems, &Files::on_disk(), &document.credentials).rest_secrets;
         let listeners = listeners(&mut problems, &document);
         if problems.is_empty() { Ok(Self { rest_secrets, listeners }) } else { Err(problems) }
     }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::Path;
 
 /// One thing that is wrong: where, what was found there, why it will not do, and what would.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +62,8 @@ impl Problems {
     }
 
     /// Warns of a file of secrets that every user of the machine can read.
-    pub(super) fn warn_of_exposed(&mut self, field: &str, path: &Path) {
-        let path = path.display().to_string();
+    pub(super) fn warn_of_exposed(&mut self, field: &str, path: impl fmt::Display) {
+        let path = path.to_string();
         self.warn(format!(
             "{field} = {path:?}: every user of this machine can read the secrets in it. Run `chmod o-r {path:?}`"
         ));

@@ -1,13 +1,12 @@
 //! How single values are written, and what is said of one that is not.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::files::{File, Files};
 use super::problem::Problems;
 
 /// Reads a duration such as `10m` that is at least `least`.
@@ -107,14 +106,13 @@ pub(super) fn limit<N: Copy + Default + PartialEq + std::fmt::Display>(
 }
 
 /// Reads a file of text whose content is secret.
-pub(super) fn file(problems: &mut Problems, field: &str, path: &Path) -> Option<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            if is_exposed(path) {
-                problems.warn_of_exposed(field, path);
-            }
-            Some(text)
-        }
+pub(super) fn file(problems: &mut Problems, files: &Files, field: &str, path: &Path) -> Option<String> {
+    let file = files.read(path);
+    if file.as_ref().is_ok_and(File::is_exposed) {
+        problems.warn_of_exposed(field, path.display());
+    }
+    match file.and_then(File::text) {
+        Ok(text) => Some(text),
         Err(error) => {
             problems.add(
                 field,
@@ -125,11 +123,6 @@ pub(super) fn file(problems: &mut Problems, field: &str, path: &Path) -> Option<
             None
         }
     }
-}
-
-/// Whether every user of the machine can read a file.
-pub(super) fn is_exposed(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
 }
 
 /// The lines of a file that say something, with their numbers; `#` begins a comment line.

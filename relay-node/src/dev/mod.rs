@@ -73,7 +73,7 @@ pub fn run(arguments: &DevArgs) -> Result<(), DevError> {
     let layers = layers(arguments, identity.path(), &secret);
     let key = Secret::new(secret.as_bytes())?;
 
-    let load = || Config::check(&layers, &Host::detect()?);
+    let load = || Config::load(layers.clone(), Host::detect()?);
     let announce = |started: &Started<'_>| {
         let urls: Vec<_> = started
             .listeners

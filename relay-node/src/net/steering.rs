@@ -27,6 +27,16 @@ impl Steering {
         Self { key, workers: u32::try_from(workers).unwrap_or(u32::MAX).max(1) }
     }
 
+    /// The same rule for another number of workers.
+    pub fn among(self, workers: usize) -> Self {
+        Self::new(self.key, workers)
+    }
+
+    /// The secret.
+    pub const fn key(self) -> u32 {
+        self.key
+    }
+
     /// The worker that `client` belongs to.
     pub fn owner(self, client: SocketAddr) -> usize {
         if self.workers == 1 {
@@ -45,9 +55,6 @@ impl Steering {
     /// Makes the kernel follow the rule for the listener at `address`, whose group `socket` belongs
     /// to. The group's sockets must have been bound in the order of their workers.
     pub fn attach(self, socket: impl AsFd, address: SocketAddr) -> io::Result<()> {
-        if self.workers == 1 {
-            return Ok(());
-        }
         option::set_reuseport_program(socket, &self.program(address.is_ipv4()))
     }
 

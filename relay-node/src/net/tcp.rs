@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -19,13 +20,35 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Binds and listens.
+    /// Binds. Nobody can connect yet.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = open(address)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
         Ok(Self { listener: socket.into(), reserve: reserve() })
+    }
+
+    /// Takes in a socket that a former process left, with the connections that wait there.
+    ///
+    /// # Errors
+    /// When it does not listen at `address`.
+    pub fn adopt(socket: OwnedFd, address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        let is_it = socket.r#type()? == Type::STREAM
+            && socket.protocol()? == Some(Protocol::TCP)
+            && socket.local_addr()?.as_socket() == Some(address)
+            && socket.is_listener()?;
+        if !is_it {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an inherited socket is another one"));
+        }
+        socket.set_cloexec(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { listener: socket.into(), reserve: reserve() })
+    }
+
+    /// Lets clients connect.
+    pub fn listen(&self) -> io::Result<()> {
+        listen(&self.listener)
     }
 
     /// Fails if somebody listens at `address`, even one who would share it.
@@ -64,6 +87,11 @@ impl Acceptor {
             },
         }
     }
+}
+
+/// Lets clients connect to the socket of an [`Acceptor`].
+pub fn listen(socket: &TcpListener) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, BACKLOG)?)
 }
 
 /// What [`Acceptor::accept`] got.

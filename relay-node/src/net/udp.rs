@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
@@ -22,19 +22,34 @@ const LISTENER_BUFFER: usize = 4 << 20;
 pub fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address)?;
     socket.set_reuse_port(true)?;
+    make_listener(&socket, address)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Makes a socket that a former process left one like [`listener`]'s.
+///
+/// # Errors
+/// When it is not one at `address`.
+pub fn adopt_listener(socket: OwnedFd, address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = adopt(socket, address)?;
+    make_listener(&socket, address)?;
+    Ok(socket.into())
+}
+
+fn make_listener(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     // As much as the system grants: a smaller buffer works too.
-    if set_socket_recv_buffer_size_force(&socket, LISTENER_BUFFER).is_err() {
+    if set_socket_recv_buffer_size_force(socket, LISTENER_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
     }
     let _ = socket.set_send_buffer_size(LISTENER_BUFFER);
     if address.ip().is_unspecified() {
         match address {
-            SocketAddr::V4(_) => option::set(&socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
-            SocketAddr::V6(_) => option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+            SocketAddr::V4(_) => option::set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            SocketAddr::V6(_) => option::set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
         }
     }
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+    Ok(())
 }
 
 /// Fails if a socket has `address`, even one that would share it.
@@ -46,13 +61,43 @@ pub fn probe(address: SocketAddr) -> io::Result<()> {
 /// fragmented on their way.
 pub fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address)?;
-    match address {
-        SocketAddr::V4(_) => option::set(&socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?,
-        SocketAddr::V6(_) => option::set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?,
-    }
-    set_dont_fragment(&socket, address, false)?;
+    make_relay(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Makes a socket that a former process left one like [`relay`]'s.
+///
+/// # Errors
+/// When it is not one at `address`.
+pub fn adopt_relay(socket: OwnedFd, address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = adopt(socket, address)?;
+    make_relay(&socket, address)?;
+    Ok(socket.into())
+}
+
+fn make_relay(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => option::set(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)?,
+        SocketAddr::V6(_) => option::set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)?,
+    }
+    // Also of one whose process was killed between a datagram that must not be fragmented and the next.
+    set_dont_fragment(socket, address, false)
+}
+
+/// Takes `socket` for what it is said to be only if it is that.
+fn adopt(socket: OwnedFd, address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::from(socket);
+    let is_it = socket.r#type()? == Type::DGRAM
+        && socket.protocol()? == Some(Protocol::UDP)
+        && socket.local_addr()?.as_socket() == Some(address)
+        && socket.peer_addr().is_err();
+    if !is_it {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an inherited socket is another one"));
+    }
+    socket.set_cloexec(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {

@@ -3,6 +3,7 @@
 //! Everything here runs on one control thread; packets are the workers' alone.
 
 mod drain;
+pub mod handover;
 mod reload;
 mod settings;
 mod signals;
@@ -16,7 +17,7 @@ use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{self, AdminError, Health};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Kept, Problems};
 use crate::telemetry::{self, Allocations, Telemetry, TelemetryError};
 use crate::worker::{self, BoundListener, StartError, Workers};
 
@@ -70,31 +71,31 @@ pub struct Started<'a> {
     pub admin: SocketAddr,
 }
 
-/// Runs a relay until it is told to end. `load` makes the configuration, at the start and when it may
-/// have changed; `announce` is called once, when packets are served.
+/// Makes the configuration, at the start and whenever it may have changed.
+pub type Load<'a> = dyn Fn() -> Result<(Config, Kept), Problems> + 'a;
+
+/// Runs a relay until it is told to end. `announce` is called once, when packets are served.
 ///
 /// # Errors
 /// When the relay cannot be started, or cannot go on.
-pub fn run(
-    load: &dyn Fn() -> Result<Config, Problems>,
-    announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
-) -> Result<(), ServeError> {
-    let config = load()?;
+pub fn run(load: &Load<'_>, announce: &dyn Fn(&Started<'_>) -> io::Result<()>) -> Result<(), ServeError> {
+    let (config, kept) = load()?;
     telemetry::start_log(&config.telemetry);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
-    runtime.block_on(serve(load, config, announce))
+    runtime.block_on(serve(load, config, kept, announce))
 }
 
 async fn serve(
-    load: &dyn Fn() -> Result<Config, Problems>,
+    load: &Load<'_>,
     config: Config,
+    kept: Kept,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::install().map_err(ServeError::Control)?;
     let nonce_key = random_key().map_err(ServeError::Control)?;
     let settings = settings::settings(&config, &nonce_key)?;
-    let plan = settings::plan(&config, settings)?;
+    let plan = settings::plan(&config, kept.files(), settings)?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let admin_listener = admin::bind(config.admin).await?;
     let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
@@ -216,7 +217,7 @@ mod tests {
     use crate::config::{Host, Layers, LocalPorts, value_of};
     use std::net::IpAddr;
 
-    fn config() -> Result<Config, Problems> {
+    fn config() -> Result<(Config, Kept), Problems> {
         let mut layers = Layers::default();
         for (path, value) in [
             ("credentials.rest_secrets", "a secret of the tests"),
@@ -234,14 +235,15 @@ mod tests {
             cores: 1,
             local_ports: LocalPorts::default(),
         };
-        Config::check(&layers, &host)
+        Config::load(layers, host)
     }
 
     #[tokio::test]
     async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
-        let config = config().unwrap();
+        let (config, kept) = config().unwrap();
         let settings = settings::settings(&config, &[0; 32]).unwrap();
-        let workers = Arc::new(worker::start(settings::plan(&config, settings).unwrap()).unwrap());
+        let workers =
+            Arc::new(worker::start(settings::plan(&config, kept.files(), settings).unwrap()).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
         let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads).unwrap();

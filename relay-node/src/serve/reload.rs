@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::config::{Config, Problems};
+use crate::config::{Config, Files};
 use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
+use super::Load;
 use super::settings::{self, NonceKey};
 
 /// What became of attempts to take a changed configuration.
@@ -42,7 +43,7 @@ impl Reloads {
 
 /// Takes changes of the configuration; one that cannot be used leaves the last good one in force.
 pub(super) struct Reloader<'a> {
-    load: &'a dyn Fn() -> Result<Config, Problems>,
+    load: &'a Load<'a>,
     /// What the relay was started with: what cannot change while it runs is as it is here.
     started: Config,
     current: Config,
@@ -57,7 +58,7 @@ pub(super) struct Reloader<'a> {
 
 impl<'a> Reloader<'a> {
     pub(super) fn new(
-        load: &'a dyn Fn() -> Result<Config, Problems>,
+        load: &'a Load<'a>,
         config: Config,
         nonce_key: NonceKey,
         certificates: Vec<Certificates>,
@@ -103,13 +104,13 @@ impl<'a> Reloader<'a> {
 
     /// Whether something changed, or why it cannot be used.
     fn attempt(&mut self, workers: &Workers) -> Result<bool, String> {
-        let new = (self.load)().map_err(|problems| problems.to_string())?;
+        let (new, kept) = (self.load)().map_err(|problems| problems.to_string())?;
         let (new, pending) = new.taken_while_running(&self.started);
         let settings = (new != self.current)
             .then(|| settings::settings(&new, &self.nonce_key))
             .transpose()
             .map_err(|error| error.to_string())?;
-        let renewals = self.renewals(pending.contains(&"listeners"))?;
+        let renewals = self.renewals(kept.files(), pending.contains(&"listeners"))?;
 
         // Everything can be used: from here on nothing fails.
         if pending != self.pending && !pending.is_empty() {
@@ -128,12 +129,12 @@ impl<'a> Reloader<'a> {
         Ok(changed)
     }
 
-    /// The certificates that are others now, or why one cannot be used. If listeners wait for a restart
+    /// The certificates that are others in `files`, or why one cannot be used. If listeners wait for a restart
     /// to be `moved`, the files that they had until now may be gone.
-    fn renewals(&self, moved: bool) -> Result<Vec<Renewal>, String> {
+    fn renewals(&self, files: &Files, moved: bool) -> Result<Vec<Renewal>, String> {
         let mut renewals = Vec::new();
         for certificates in &self.certificates {
-            match certificates.read_again() {
+            match certificates.renewal(files) {
                 Ok(renewal) => renewals.extend(renewal),
                 Err(_) if moved => {}
                 Err(error) => return Err(error.to_string()),

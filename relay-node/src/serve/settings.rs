@@ -7,9 +7,9 @@ use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
 use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
-use crate::config::{self, Config, Listener};
+use crate::config::{self, Config, Files, Listener};
 use crate::tls::{CertificateError, Certificates};
-use crate::worker::{ListenerPlan, Plan};
+use crate::worker::{Inheritance, ListenerPlan, Plan};
 
 /// The key that nonces are made with where the configuration names none: one for the process.
 pub(super) type NonceKey = [u8; 32];
@@ -54,27 +54,30 @@ pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Sett
     }))
 }
 
-/// What the workers are to be.
-pub(super) fn plan(config: &Config, settings: Arc<Settings>) -> Result<Plan, SettingsError> {
+/// What the workers are to be, with the certificates among `files`.
+pub(super) fn plan(config: &Config, files: &Files, settings: Arc<Settings>) -> Result<Plan, SettingsError> {
     Ok(Plan {
         workers: config.workers.count,
         pin: config.workers.pin,
         steering: true,
-        listeners: config.listeners.iter().map(listener).collect::<Result<_, _>>()?,
+        listeners: config.listeners.iter().map(|plan| listener(plan, files)).collect::<Result<_, _>>()?,
         settings,
         ledger: Arc::new(Ledger::new(config.relay.addresses, config.relay.ports.clone())),
         streams: config.limits.streams,
+        records: None,
+        state: None,
+        inheritance: Inheritance::default(),
     })
 }
 
-fn listener(listener: &Listener) -> Result<ListenerPlan, CertificateError> {
+fn listener(listener: &Listener, files: &Files) -> Result<ListenerPlan, CertificateError> {
     let identity = listener.identity.clone();
     Ok(ListenerPlan {
         transport: listener.transport,
         bind: listener.address,
         proxies: listener.proxies.clone(),
         tls: identity
-            .map(|identity| Certificates::from_files(identity.certificate, identity.key))
+            .map(|identity| Certificates::from_files(identity.certificate, identity.key, files))
             .transpose()?,
     })
 }

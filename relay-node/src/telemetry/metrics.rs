@@ -158,6 +158,12 @@ fn sockets(instruments: &Instruments<'_>) {
         "Log lines and spans of allocations that were lost",
         |worker, observe| observe(worker.sockets().events_dropped, &[]),
     );
+    instruments.counter(
+        "edgerelay_unwritten_records",
+        "",
+        "Changes that would not outlive a crash, since there was no room to write them down",
+        |worker, observe| observe(worker.sockets().records_unwritten, &[]),
+    );
 }
 
 fn process(meter: &Meter, health: &Arc<Health>, reloads: &Arc<Reloads>) {

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -13,6 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::NoServerSessionStorage;
 use thiserror::Error;
+
+use crate::config::{File, Files};
 
 /// TURN and STUN over TLS (RFC 7443), what we like best first. A client that offers other protocols
 /// only is refused, one that offers none is served (RFC 7301 section 3.2).
@@ -64,14 +66,14 @@ pub enum CertificateError {
 }
 
 impl Certificates {
-    /// Reads a PEM certificate chain and its PEM private key.
+    /// Takes a PEM certificate chain and its PEM private key from files.
     ///
     /// # Errors
     /// When a file cannot be read or is no such thing, or the two do not go together.
-    pub fn from_files(certificates: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
-        let (chain, secret) = (read(&certificates)?, read(&key)?);
-        let config = config(&chain, &name(&certificates), &secret, &name(&key))?;
-        Ok(Self::new(Source::Files { certificates, key }, config, hash(&chain, &secret)))
+    pub fn from_files(certificates: PathBuf, key: PathBuf, files: &Files) -> Result<Self, CertificateError> {
+        let (chain, secret) = (read(files, &certificates)?, read(files, &key)?);
+        let config = config(chain.bytes(), &name(&certificates), secret.bytes(), &name(&key))?;
+        Ok(Self::new(Source::Files { certificates, key }, config, hash(chain.bytes(), secret.bytes())))
     }
 
     /// Takes a PEM certificate chain and its PEM private key from memory.
@@ -91,18 +93,18 @@ impl Certificates {
         }))
     }
 
-    /// Reads the files again; what they hold now, if that is another identity.
+    /// What `files` hold at its places, if that is another identity.
     ///
     /// # Errors
     /// As [`Self::from_files`]. The identity in use stays whatever comes of this.
-    pub fn read_again(&self) -> Result<Option<Renewal>, CertificateError> {
+    pub fn renewal(&self, files: &Files) -> Result<Option<Renewal>, CertificateError> {
         let Source::Files { certificates, key } = &self.0.source else { return Ok(None) };
-        let (chain, secret) = (read(certificates)?, read(key)?);
-        let content = hash(&chain, &secret);
+        let (chain, secret) = (read(files, certificates)?, read(files, key)?);
+        let content = hash(chain.bytes(), secret.bytes());
         if self.0.content.load(Ordering::Relaxed) == content {
             return Ok(None);
         }
-        let config = config(&chain, &name(certificates), &secret, &name(key))?;
+        let config = config(chain.bytes(), &name(certificates), secret.bytes(), &name(key))?;
         Ok(Some(Renewal { of: self.clone(), config: Arc::new(config), content }))
     }
 
@@ -138,8 +140,8 @@ impl fmt::Debug for Certificates {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
+fn read(files: &Files, path: &Path) -> Result<File, CertificateError> {
+    files.read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
 fn name(path: &Path) -> String {

@@ -75,6 +75,8 @@ socket_stats! {
     stream_packets_dropped,
     /// Events dropped since nobody took them in time.
     events_dropped,
+    /// Changes that could not be written down, so that they would not outlive the process.
+    records_unwritten,
 }
 
 const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();

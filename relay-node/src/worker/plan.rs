@@ -7,7 +7,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use turn::{Ledger, Settings, Transport};
 
+use crate::recovery::records::Records;
+use crate::recovery::state::State;
 use crate::tls::Certificates;
+
+use super::inheritance::Inheritance;
 
 /// Everything that [`super::start`] needs.
 pub struct Plan {
@@ -26,6 +30,12 @@ pub struct Plan {
     pub ledger: Arc<Ledger>,
     /// Limits for connections.
     pub streams: StreamLimits,
+    /// Where the workers write what has to outlive the process, one for each; none where nothing has to.
+    pub records: Option<Vec<Records>>,
+    /// Where they note whose records they touch.
+    pub state: Option<Arc<State>>,
+    /// What there is of a relay before this one.
+    pub inheritance: Inheritance,
 }
 
 /// One listener; every worker has a socket of it.

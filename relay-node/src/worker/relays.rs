@@ -1,8 +1,9 @@
 //! The sockets of relayed transport addresses.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use turn::{OpenError, RelayId};
 
@@ -15,9 +16,21 @@ use super::token::Token;
 #[derive(Default)]
 pub(super) struct Relays {
     sockets: Vec<Option<(RelayId, UdpSocket)>>,
+    /// Of a former process, while their owners are restored.
+    inherited: HashMap<SocketAddr, OwnedFd>,
 }
 
 impl Relays {
+    /// From now on takes these rather than to bind their addresses.
+    pub(super) fn inherit(&mut self, sockets: HashMap<SocketAddr, OwnedFd>) {
+        self.inherited = sockets;
+    }
+
+    /// Gives back those that were not taken.
+    pub(super) fn disinherit(&mut self) -> HashMap<SocketAddr, OwnedFd> {
+        std::mem::take(&mut self.inherited)
+    }
+
     /// Opens a relay's socket and waits for its peers' datagrams.
     pub(super) fn open(
         &mut self,
@@ -25,8 +38,10 @@ impl Relays {
         local: SocketAddr,
         poller: &Poller,
     ) -> Result<(), OpenError> {
-        let socket = udp::relay(local).map_err(|error| reason(&error))?;
-        // Told once: it waits for its turns in the backlog from then on, until it is empty.
+        let inherited = self.inherited.remove(&local).and_then(|it| udp::adopt_relay(it, local).ok());
+        let socket = inherited.map_or_else(|| udp::relay(local), Ok).map_err(|error| reason(&error))?;
+        // Told once, also of what waits in it already: then it waits for its turns in the backlog, until it is
+        // empty.
         poller
             .add(&socket, Token::Relay(relay.index()).pack(), Interest::ReadEdge)
             .map_err(|error| reason(&error))?;

@@ -22,6 +22,7 @@ use super::clock;
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams, Place};
 use super::mailbox::{Command, Mailbox, Post, Sender};
+use super::recorder::Recorder;
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
 use super::workers::Events;
@@ -78,6 +79,8 @@ pub(super) struct Worker {
     pub(super) post: Post,
     /// Its own mailbox.
     pub(super) mailbox: Arc<Mailbox>,
+    /// What it writes so that it outlives the process.
+    pub(super) recorder: Option<Recorder>,
     /// What it has counted.
     pub(super) stats: SocketStats,
     /// Where others read it.
@@ -340,8 +343,10 @@ impl Worker {
                         self.streams.send(connection, &client.five_tuple, packet, Kind::Control, stats);
                     }
                 },
-                // None comes: no core of a worker is told to record.
-                Output::Record(_) => {}
+                Output::Record(change) => {
+                    let written = self.recorder.as_mut().is_none_or(|recorder| recorder.write(&change));
+                    self.stats.records_unwritten += u64::from(!written);
+                }
                 Output::Event(event) => {
                     let dropped = self.events.push(event).is_err();
                     self.stats.events_dropped += u64::from(dropped);
@@ -355,11 +360,17 @@ impl Worker {
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);
         self.post.ring();
+        self.publish();
+    }
+
+    /// Makes its numbers visible.
+    pub(super) fn publish(&mut self) {
         self.publisher.publish(self.turn.stats(), &self.stats, self.turn.allocations());
     }
 }
 
-fn udp_client(listener: usize, client: SocketAddr, server: SocketAddr) -> Client {
+/// Who sent a datagram to the listener at `listener` in the plan.
+pub(super) fn udp_client(listener: usize, client: SocketAddr, server: SocketAddr) -> Client {
     Client {
         five_tuple: FiveTuple {
             client: ClientAddr::new(client),

@@ -1,7 +1,9 @@
-//! Binding everything, then starting the workers.
+//! Making everything ready, then starting the workers.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 
@@ -9,18 +11,24 @@ use thiserror::Error;
 use turn::{AnswerBudget, Transport, Turn, WorkerId};
 
 use crate::net::affinity;
+use crate::net::descriptors;
 use crate::net::poll::{Interest, Poller};
 use crate::net::steering::Steering;
-use crate::net::tcp::Acceptor;
-use crate::net::{descriptors, udp};
+
+use crate::recovery::state::State;
+use crate::recovery::survivors::Shares;
 
 use super::counters::{Publisher, SocketStats};
-use super::datagrams::{Datagrams, Listener};
+use super::datagrams::Datagrams;
 use super::frames::SCRATCH;
+use super::inheritance::{Inheritance, ListenerDescriptors};
+use super::listeners::{self, Listeners, Opening};
 use super::mailbox::{Mailbox, Post};
-use super::plan::{ListenerPlan, Plan};
+use super::plan::Plan;
+use super::recorder::Recorder;
+use super::restore::{self, Restored};
 use super::run::{Waiting, Worker};
-use super::stream::{Admission, Shared, StreamListener, Streams, start_handshakers};
+use super::stream::{Admission, Shared, Streams, start_handshakers};
 use super::token::Token;
 use super::workers::{BoundListener, Events, Workers};
 
@@ -53,43 +61,60 @@ pub enum StartError {
     Worker(#[from] io::Error),
 }
 
-/// Binds every listener of `plan` for every worker, then starts the workers.
+/// Prepares the workers of `plan` and starts them.
 ///
 /// # Errors
 /// When a listener's address cannot be had, or the plan cannot be followed. Then nothing runs.
 pub fn start(plan: Plan) -> Result<Workers, StartError> {
+    prepare(plan)?.start()
+}
+
+/// Makes everything ready for the workers of `plan`: binds or takes in all sockets, and goes on with what the
+/// relay before this one had, but serves nobody yet. Whoever serves until then may go on if this fails.
+///
+/// # Errors
+/// When a listener's address cannot be had, or the plan cannot be followed.
+pub fn prepare(plan: Plan) -> Result<Prepared, StartError> {
     descriptors::raise_limit();
+    let mut plan = plan;
+    let Inheritance { steering_key, listeners, relays, shares } = std::mem::take(&mut plan.inheritance);
+    let key = match steering_key {
+        Some(key) => key,
+        None => u32::from_ne_bytes(random()?),
+    };
     let count = plan.workers.max(1);
-    let steering = Steering::new(u32::from_ne_bytes(random()?), count);
-    let mut sockets: Vec<WorkerSockets> = Vec::new();
-    sockets.resize_with(count, WorkerSockets::default);
-    let mut bound = Vec::new();
-    for listener in &plan.listeners {
-        let address = bind(listener, &mut sockets, plan.steering.then_some(steering))?;
-        bound.push(BoundListener { transport: listener.transport, address });
-    }
+    let steering = Steering::new(key, count);
+    let Listeners { sockets, descriptors, opening } = listeners::bind(&plan, listeners, steering)?;
     let admission = Arc::new(Admission::new(plan.streams.connections, plan.streams.connections_per_source));
     let budget = Arc::new(AnswerBudget::new(random()?));
     let mailboxes: Vec<_> = (0..count).map(|_| Mailbox::new().map(Arc::new)).collect::<Result<_, _>>()?;
     let (handshakers, handshakes) = start_handshakers(&mailboxes)?;
-    let mut workers = Workers {
-        bound,
+    let bound = |it: &ListenerDescriptors| BoundListener { transport: it.transport, address: it.address };
+    let handle = Workers {
+        bound: descriptors.iter().map(bound).collect(),
+        listeners: descriptors,
+        steering,
         mailboxes: mailboxes.clone(),
         counters: (0..count).map(|_| Arc::default()).collect(),
         events: (0..count).map(|_| Arc::new(Events::new(EVENTS))).collect(),
         threads: Vec::new(),
         handshakers,
     };
-    let cores = if plan.pin { affinity::allowed_cores() } else { Vec::new() };
+    let mut records = plan.records.into_iter().flatten();
+    let mut workers = Vec::with_capacity(count);
     for (index, (sockets, handshakes)) in sockets.into_iter().zip(handshakes).enumerate() {
         let (Some(mailbox), Some(counters), Some(events)) =
-            (mailboxes.get(index), workers.counters.get(index), workers.events.get(index))
+            (mailboxes.get(index), handle.counters.get(index), handle.events.get(index))
         else {
             break;
         };
         let settings = Arc::clone(&plan.settings);
         let (ledger, budget) = (Arc::clone(&plan.ledger), Arc::clone(&budget));
-        let turn = Turn::new(settings, ledger, budget, WorkerId(index as u16), random()?);
+        let mut turn = Turn::new(settings, ledger, budget, WorkerId(index as u16), random()?);
+        let recorder = records.next().map(|records| Recorder::new(index, records, plan.state.clone()));
+        if let Some(recorder) = &recorder {
+            turn = turn.recording(recorder.tallies());
+        }
         let poller = Poller::new()?;
         sockets.register(&poller)?;
         poller.add(mailbox.waker(), Token::Mailbox.pack(), Interest::Read)?;
@@ -99,7 +124,7 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             admission: Arc::clone(&admission),
             handshakes,
         };
-        let worker = Worker {
+        workers.push(Worker {
             index,
             turn,
             poller,
@@ -109,97 +134,68 @@ pub fn start(plan: Plan) -> Result<Workers, StartError> {
             steering,
             post: Post::new(mailboxes.clone()),
             mailbox: Arc::clone(mailbox),
+            recorder,
             stats: SocketStats::default(),
             publisher: Publisher::new(Arc::clone(counters)),
             events: Arc::clone(events),
             waiting: Waiting::default(),
             stopped: false,
-        };
-        // More workers than cores share them.
-        let core = cores.get(index % cores.len().max(1)).copied();
-        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            if let Some(core) = core
-                && let Err(error) = affinity::pin_to(core)
-            {
-                tracing::warn!(worker = index, core, %error, "cannot stay on one core; going on without");
-            }
-            worker.run();
-        })?;
-        workers.threads.push(thread);
+        });
     }
-    Ok(workers)
+    let Plan { pin, state, .. } = plan;
+    let mut prepared = Prepared { workers, handle, opening, state, pin, restored: Restored::default() };
+    prepared.restore(relays, shares);
+    Ok(prepared)
 }
 
-/// One worker's sockets, by place in the plan.
-#[derive(Default)]
-struct WorkerSockets {
-    datagrams: Vec<Option<Listener>>,
-    streams: Vec<Option<StreamListener>>,
+/// Workers that do not run yet. Dropping it closes what was bound, and leaves to others what is shared.
+pub struct Prepared {
+    workers: Vec<Worker>,
+    handle: Workers,
+    opening: Opening,
+    state: Option<Arc<State>>,
+    restored: Restored,
+    pin: bool,
 }
 
-impl WorkerSockets {
-    fn register(&self, poller: &Poller) -> io::Result<()> {
-        for (index, listener) in self.datagrams.iter().enumerate() {
-            if let Some(listener) = listener {
-                poller.add(listener.socket(), Token::Listener(index).pack(), Interest::ReadEdge)?;
-            }
+impl Prepared {
+    /// Goes on with what the relay before this one had, where that is known only after everything else was
+    /// made ready: as [`Inheritance`] has it.
+    pub fn restore(&mut self, relays: HashMap<SocketAddr, OwnedFd>, shares: Shares) {
+        let Self { workers, handle, state, .. } = self;
+        self.restored = restore::restore(workers, &handle.listeners, state.as_deref(), relays, shares);
+    }
+
+    /// What became of what the relay before this one had.
+    pub const fn restored(&self) -> Restored {
+        self.restored
+    }
+
+    /// Serves from now on: nobody else may any more.
+    ///
+    /// # Errors
+    /// When the system has no threads.
+    pub fn start(self) -> Result<Workers, StartError> {
+        let Self { workers, mut handle, mut opening, pin, .. } = self;
+        opening.open()?;
+        let cores = if pin { affinity::allowed_cores() } else { Vec::new() };
+        for worker in workers {
+            let index = worker.index;
+            // More workers than cores share them.
+            let core = cores.get(index % cores.len().max(1)).copied();
+            let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                if let Some(core) = core
+                    && let Err(error) = affinity::pin_to(core)
+                {
+                    tracing::warn!(worker = index, core, %error, "cannot stay on one core; going on without");
+                }
+                worker.run();
+            })?;
+            handle.threads.push(thread);
         }
-        for (index, listener) in self.streams.iter().enumerate() {
-            if let Some(listener) = listener {
-                poller.add(listener.acceptor.socket(), Token::Acceptor(index).pack(), Interest::Read)?;
-            }
-        }
-        Ok(())
+        opening.finish(&handle.mailboxes);
+        Ok(handle)
     }
-}
-
-/// Binds a listener's socket for each worker, in their order; the address that it got.
-fn bind(
-    plan: &ListenerPlan,
-    workers: &mut [WorkerSockets],
-    steering: Option<Steering>,
-) -> Result<SocketAddr, StartError> {
-    let transport = plan.transport;
-    if transport == Transport::Udp && !plan.proxies.is_empty() {
-        return Err(StartError::ProxiedDatagrams(plan.bind));
-    }
-    if transport == Transport::Tls && plan.tls.is_none() {
-        return Err(StartError::NoCertificate(plan.bind));
-    }
-    let failed = |source| StartError::Listener { transport, address: plan.bind, source };
-    let mut address = plan.bind;
-    ensure_free(transport, address).map_err(failed)?;
-    for (index, sockets) in workers.iter_mut().enumerate() {
-        let (datagrams, streams) = if transport == Transport::Udp {
-            let socket = udp::listener(address).map_err(failed)?;
-            address = socket.local_addr().map_err(failed)?;
-            if index == 0
-                && let Some(steering) = steering
-                && let Err(error) = steering.attach(&socket, address)
-            {
-                tracing::warn!(%address, %error, "the kernel cannot steer datagrams; workers hand them over");
-            }
-            (Some(Listener::new(socket, address)), None)
-        } else {
-            let acceptor = Acceptor::bind(address).map_err(failed)?;
-            address = acceptor.local_address().map_err(failed)?;
-            let (proxies, tls) = (plan.proxies.clone(), plan.tls.clone());
-            let listener = StreamListener { acceptor, address, transport, proxies, tls, resumes: None };
-            (None, Some(listener))
-        };
-        sockets.datagrams.push(datagrams);
-        sockets.streams.push(streams);
-    }
-    Ok(address)
-}
-
-/// Workers share an address by SO_REUSEPORT, which another relay of the same user could join unseen:
-/// see first that nobody has it.
-fn ensure_free(transport: Transport, address: SocketAddr) -> io::Result<()> {
-    if address.port() == 0 {
-        return Ok(());
-    }
-    if transport == Transport::Udp { udp::probe(address) } else { Acceptor::probe(address) }
 }
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {

@@ -7,7 +7,10 @@ use std::thread::JoinHandle;
 use crossbeam_queue::ArrayQueue;
 use turn::{Event, Settings, Transport};
 
+use crate::net::steering::Steering;
+
 use super::counters::Counters;
+use super::inheritance::ListenerDescriptors;
 use super::mailbox::{Command, Mailbox};
 use super::stream::Handshaker;
 
@@ -26,6 +29,8 @@ pub type Events = ArrayQueue<Event>;
 /// The running workers. Dropping it stops them.
 pub struct Workers {
     pub(super) bound: Vec<BoundListener>,
+    pub(super) listeners: Vec<ListenerDescriptors>,
+    pub(super) steering: Steering,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) events: Vec<Arc<Events>>,
@@ -38,6 +43,16 @@ impl Workers {
     /// The listeners, in the order of the plan.
     pub fn bound(&self) -> &[BoundListener] {
         &self.bound
+    }
+
+    /// What names the worker of a datagram's client, beside how many there are.
+    pub const fn steering_key(&self) -> u32 {
+        self.steering.key()
+    }
+
+    /// The listeners' sockets, in the order of the plan.
+    pub fn listener_descriptors(&self) -> &[ListenerDescriptors] {
+        &self.listeners
     }
 
     /// Goes on under other settings. What lives, lives on.
@@ -132,6 +147,8 @@ mod tests {
             };
             let workers = Workers {
                 bound: Vec::new(),
+                listeners: Vec::new(),
+                steering: Steering::new(0, 3),
                 mailboxes: Vec::new(),
                 counters: Vec::new(),
                 events: Vec::new(),

@@ -32,7 +32,11 @@ fn layers(settings: &[(&str, &str)]) -> Layers {
 }
 
 fn check(settings: &[(&str, &str)]) -> Result<Config, Problems> {
-    Config::check(&layers(settings), &host())
+    check_on(host(), settings)
+}
+
+fn check_on(host: Host, settings: &[(&str, &str)]) -> Result<Config, Problems> {
+    Config::load(layers(settings), host).map(|(config, _)| config)
 }
 
 fn problems(settings: &[(&str, &str)]) -> Vec<Problem> {
@@ -122,7 +126,7 @@ fn relay_addresses() {
 #[test]
 fn no_family_to_relay_with() {
     let host = Host { default_v4: None, ..host() };
-    let problems = Config::check(&layers(&[]), &host).unwrap_err();
+    let problems = check_on(host, &[]).unwrap_err();
     let [problem] = problems.as_slice() else { panic!("{problems}") };
     assert_eq!(problem.field, "relay.addresses");
     assert!(problem.fix.contains("--relay-address"), "{problem}");
@@ -307,7 +311,7 @@ fn recovery() {
 fn relay_ports_that_the_system_gives_to_others() {
     let warnings = |settings: &[(&str, &str)], reserved| {
         let local_ports = LocalPorts { range: Some(32_768..=60_999), reserved };
-        Config::check(&layers(settings), &Host { local_ports, ..host() }).unwrap().warnings
+        check_on(Host { local_ports, ..host() }, settings).unwrap().warnings
     };
     let kept = ("recovery.directory", "/run/edgerelay-of-no-test");
     let told = warnings(&[kept], vec![8080..=8080]);
@@ -347,7 +351,7 @@ fn unknown_setting() {
 
 #[test]
 fn credentials() {
-    let none = Config::check(&Layers::default(), &host()).unwrap_err();
+    let none = Config::load(Layers::default(), host()).unwrap_err();
     assert_eq!(none.as_slice()[0].field, "credentials");
     assert!(none.to_string().contains("--secret-file"), "{none}");
     refused(&[("credentials.rest_secrets", "short")], "credentials.rest_secrets[0]", None, "openssl rand");

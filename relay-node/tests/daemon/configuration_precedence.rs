@@ -26,7 +26,7 @@ fn config(file: &str, variables: &[(&str, &str)], flags: &[&str]) -> Config {
     let cli = Cli::try_parse_from(arguments.iter().chain(flags)).unwrap();
     let Command::Serve(arguments) = cli.command else { panic!("serve was asked for") };
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-    Config::check(&arguments.layers(variables).unwrap(), &host()).unwrap()
+    Config::load(arguments.layers(variables).unwrap(), host()).unwrap().0
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn mistyped_settings_are_told_with_the_nearest() {
     ] {
         let mut layers = edgerelay::config::Layers::default();
         layers.environment([(name.into(), value.into())].into_iter()).unwrap();
-        let told = Config::check(&layers, &host()).unwrap_err().to_string();
+        let told = Config::load(layers, host()).unwrap_err().to_string();
         assert!(told.contains(&format!("(from {name})")), "{told}");
         assert!(told.contains(&format!("there is no such setting. The nearest one is {nearest}.")), "{told}");
     }

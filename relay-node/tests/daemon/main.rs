@@ -23,6 +23,7 @@ mod hairpin;
 mod half_frames;
 mod handover_between_workers;
 mod icmp_errors;
+mod kept_configuration;
 mod logs;
 mod metrics_count_traffic;
 mod otlp_export;

@@ -8,6 +8,7 @@ use crate::support::{
     Client, Identity, NodePlan, Packet, StreamWire, TlsClient, Wire, binding, connect, is_closed, peer,
     receive, tls_session, wait_until,
 };
+use edgerelay::config::Files;
 use edgerelay::tls::{CertificateError, Certificates};
 use rustls::{NamedGroup, StreamOwned};
 use stun::TransactionId;
@@ -75,14 +76,15 @@ fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
     let (certificate_file, key_file) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
     let first = Identity::new();
     first.write(folder.path());
-    let certificates = Certificates::from_files(certificate_file.clone(), key_file.clone()).unwrap();
+    let certificates =
+        Certificates::from_files(certificate_file.clone(), key_file.clone(), &Files::on_disk()).unwrap();
     let node = NodePlan::tls(certificates.clone()).start();
     let mut old = TlsClient::tls(node.address(), &first, &[]).unwrap();
-    assert!(certificates.read_again().unwrap().is_none(), "nothing has changed");
+    assert!(certificates.renewal(&Files::on_disk()).unwrap().is_none(), "nothing has changed");
 
     let second = Identity::new();
     second.write(folder.path());
-    certificates.read_again().unwrap().unwrap().apply();
+    certificates.renewal(&Files::on_disk()).unwrap().unwrap().apply();
     // The old connection lives on.
     old.binding();
     let mut new = TlsClient::tls(node.address(), &second, &[]).unwrap();
@@ -90,11 +92,11 @@ fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
     assert!(TlsClient::tls(node.address(), &first, &[]).is_err(), "the old certificate is gone");
 
     fs::write(&key_file, &first.key).unwrap();
-    let refused = certificates.read_again().map(drop).unwrap_err();
+    let refused = certificates.renewal(&Files::on_disk()).map(drop).unwrap_err();
     assert!(matches!(refused, CertificateError::Refused { .. }), "{refused}");
     fs::write(&key_file, &second.key).unwrap();
     fs::write(&certificate_file, "nothing").unwrap();
-    let refused = certificates.read_again().map(drop).unwrap_err();
+    let refused = certificates.renewal(&Files::on_disk()).map(drop).unwrap_err();
     assert!(refused.to_string().contains("tls.crt"), "{refused}");
     assert!(TlsClient::tls(node.address(), &second, &[]).is_ok(), "the last good one stays");
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgerelay::tls::Certificates;
-use edgerelay::worker::{self, ListenerPlan, Plan, SocketStats, StartError, StreamLimits, Workers};
+use edgerelay::worker::{
+    self, Inheritance, ListenerPlan, Plan, SocketStats, StartError, StreamLimits, Workers,
+};
 use turn::{
     AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddress,
     RelayAddresses, Settings, Transport,
@@ -127,6 +129,9 @@ impl NodePlan {
             settings: Arc::new(self.settings),
             ledger: Arc::new(Ledger::new(loopback(), self.ports)),
             streams: self.streams,
+            records: None,
+            state: None,
+            inheritance: Inheritance::default(),
         };
         Ok(Node { workers: worker::start(plan)? })
     }

@@ -1,0 +1,18 @@
+//! One relay takes over from another one that serves, on the same node: the listeners, the relayed addresses, the
+//! calls of all UDP clients. The old one goes on with its TCP and TLS clients until they have ended.
+//!
+//! The new one comes to the old one's [`door`], which is a socket in `recovery.directory`, or the [`line`] that
+//! a keeper has laid between two of its own. Then
+//!
+//! | | new | old |
+//! | --- | --- | --- |
+//! | 1 | `Hello` | `Refused`, or `Welcome` with keys and listeners |
+//! | 2 | binds what is missing, reads certificates: all that can fail; `Ready` | halts its workers; `Frozen` with the sockets of relayed addresses |
+//! | 3 | takes in the records, and takes the old one's offer: that is the moment; `Serving` | lets go |
+//! | 4 | passes on settings and commands | answers `Report` until its last connection has ended |
+//!
+//! Whatever goes wrong before the moment, the old one goes on as if nothing had been, within seconds. After it,
+//! the new one serves.
+
+pub mod line;
+pub mod message;
