@@ -5,11 +5,13 @@
 //! | open sockets | the descriptor table that keeper and relay share | the keeper |
 //! | records of allocations | [`records`], shared memory, a file for each worker | the vault |
 //! | which records count, crashes, suspects | [`state`], one page of shared memory | the vault |
-//! | listeners, keys, the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
+//! | [`listeners`], [`keys`], the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
 mod boot;
+pub mod keys;
+pub mod listeners;
 mod memory;
 pub mod records;
 pub mod state;
