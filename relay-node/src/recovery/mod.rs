@@ -9,6 +9,8 @@
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
+mod boot;
+mod memory;
 pub mod records;
 pub mod state;
 pub mod survivors;
