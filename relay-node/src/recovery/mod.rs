@@ -9,9 +9,13 @@
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
+pub mod configuration;
 pub mod records;
 pub mod state;
 pub mod survivors;
 mod vault;
 
 pub use vault::{Vault, VaultError};
+
+/// The name of the socket in a vault's directory by which a relay can be taken over that serves.
+pub const SOCKET: &str = "relay.sock";
