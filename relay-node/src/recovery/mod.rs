@@ -9,6 +9,7 @@
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
+pub mod ports;
 pub mod records;
 pub mod state;
 pub mod survivors;

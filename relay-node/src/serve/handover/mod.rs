@@ -17,3 +17,5 @@
 pub mod door;
 pub mod line;
 pub mod message;
+pub mod neighbours;
+pub mod predecessors;
