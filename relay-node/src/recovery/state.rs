@@ -1,14 +1,21 @@
-//! One page of shared memory: which generation counts, and what crashes there were.
+//! A little shared memory: which generation counts, and what crashes there were.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{FallocateFlags, fallocate};
 use turn::record::AllocationRecord;
 
-use super::Vault;
+use super::memory::{Mapping, WORD};
+use super::records::format::Clock;
+use super::{Vault, boot, records};
 
-/// The page, of whom keeper and relay each have a mapping.
+/// Of whom keeper and relay each have a mapping.
 #[derive(Debug)]
-pub struct State {}
+pub struct State {
+    memory: Mapping,
+}
 
 /// Why a process ended that should not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,71 +30,197 @@ pub enum Crash {
     NotRestored,
 }
 
+/// The piece's name.
+const NAME: &str = "state";
+const MAGIC: u64 = u64::from_ne_bytes(*b"EdgeStat");
+/// Grows with every change of what follows. Up to the generations, no layout is another.
+const LAYOUT: u64 = 1;
+/// Workers of whom it is known what they touched.
+const WORKERS: usize = 1024;
+/// Suspects that are remembered; more of them take the place of the first.
+const SUSPECTS: usize = 4096;
+
+/// Where everything stands: the first word of each.
+mod word {
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const LAYOUT: usize = 1;
+    pub(super) const GENERATION: usize = 2;
+    pub(super) const LAST_GENERATION: usize = 3;
+    pub(super) const BOOT: usize = 4;
+    pub(super) const TIME_NAMESPACE: usize = 6;
+    pub(super) const HAS_SERVED: usize = 7;
+    pub(super) const CRASHES: usize = 8;
+    pub(super) const LEFT_OUT: usize = 12;
+    pub(super) const NEXT_SUSPECT: usize = 13;
+    pub(super) const OFFERED: usize = 14;
+    pub(super) const TOUCHED: usize = 16;
+    pub(super) const SUSPECTS: usize = TOUCHED + super::WORKERS;
+    pub(super) const END: usize = SUSPECTS + super::SUSPECTS;
+}
+
+const LEN: usize = (word::END * WORD).next_multiple_of(64 * 1024);
+
 impl State {
-    /// The vault's page, a new one if it has none that this program and boot can read.
-    pub fn open(_vault: &Vault) -> io::Result<Self> {
-        todo!()
+    /// The vault's, a new one if it has none that this program and boot can read. One of another boot or layout
+    /// leaves the generation that counted, so that whoever reads that can say what became of it.
+    ///
+    /// # Errors
+    /// When there is no room for it, or somebody else made it.
+    pub fn open(vault: &Vault) -> io::Result<Self> {
+        let clock = boot::clock()?;
+        vault.exclusively(|| {
+            let former = match vault.open(NAME)? {
+                // Shorter than any of ours: of nobody.
+                Some(piece) => Mapping::of(piece, 0, LEN).ok().map(|memory| Self { memory }),
+                None => None,
+            };
+            match former.filter(|former| former.word(word::MAGIC).load(Ordering::Acquire) == MAGIC) {
+                Some(former) if former.is_of(clock) => Ok(former),
+                former => Self::make(vault, clock, former.as_ref()),
+            }
+        })
     }
 
     /// The generation that counts; 0 before there was one.
     pub fn generation(&self) -> u64 {
-        todo!()
+        self.word(word::GENERATION).load(Ordering::Acquire)
     }
 
     /// From now on `generation` counts.
-    pub fn set_generation(&self, _generation: u64) {
-        todo!()
+    pub fn set_generation(&self, generation: u64) {
+        self.word(word::GENERATION).store(generation, Ordering::Release);
+    }
+
+    /// The relay that serves stands still and offers its place to `generation`.
+    pub fn offer(&self, generation: u64) {
+        self.word(word::OFFERED).store(generation, Ordering::Release);
+    }
+
+    /// Takes the place that was offered, if it still is: from now on `generation` counts.
+    pub fn take_offer(&self, generation: u64) -> bool {
+        let taken = self.end_offer(generation);
+        if taken {
+            self.set_generation(generation);
+        }
+        taken
+    }
+
+    /// Takes the offer back; whether nobody has taken the place. Then nobody will.
+    pub fn withdraw_offer(&self, generation: u64) -> bool {
+        self.end_offer(generation)
+    }
+
+    fn end_offer(&self, generation: u64) -> bool {
+        let offered = self.word(word::OFFERED);
+        offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// A number for a new generation, which nobody else gets.
     pub fn next_generation(&self) -> u64 {
-        todo!()
+        self.word(word::LAST_GENERATION).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
 
     /// Whether the relay has served since its keeper last started one.
     pub fn has_served(&self) -> bool {
-        todo!()
+        self.word(word::HAS_SERVED).load(Ordering::Acquire) != 0
     }
 
     /// Says so.
-    pub fn set_served(&self, _served: bool) {
-        todo!()
+    pub fn set_served(&self, served: bool) {
+        self.word(word::HAS_SERVED).store(served.into(), Ordering::Release);
     }
 
     /// The keeper counts a crash.
-    pub fn count_crash(&self, _crash: Crash) {
-        todo!()
+    pub fn count_crash(&self, crash: Crash) {
+        self.word(word::CRASHES + crash as usize).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many of a kind there were, since the page was made.
-    pub fn crashes(&self, _crash: Crash) -> u64 {
-        todo!()
+    /// How many of a kind there were, since the boot.
+    pub fn crashes(&self, crash: Crash) -> u64 {
+        self.word(word::CRASHES + crash as usize).load(Ordering::Relaxed)
     }
 
     /// A relay started without some records, or without all, since they may be why it crashed.
-    pub fn count_left_out(&self, _records: u64) {
-        todo!()
+    pub fn count_left_out(&self, records: u64) {
+        self.word(word::LEFT_OUT).fetch_add(records, Ordering::Relaxed);
     }
 
     /// How many records were left out so.
     pub fn left_out(&self) -> u64 {
-        todo!()
+        self.word(word::LEFT_OUT).load(Ordering::Relaxed)
     }
 
     /// Worker `worker` is about to touch this allocation's records.
-    pub fn touch(&self, _worker: usize, _allocation: Touched) {
-        todo!()
+    pub fn touch(&self, worker: usize, Touched(allocation): Touched) {
+        if let Some(touched) = self.words(word::TOUCHED, WORKERS).get(worker) {
+            touched.store(allocation, Ordering::Relaxed);
+        }
     }
 
     /// What the workers of the processes before touched last, of as many crashes as may count: moves what
     /// [`Self::touch`] noted among the suspects and tells all of these.
     pub fn suspects(&self) -> Vec<Touched> {
-        todo!()
+        let places = self.words(word::SUSPECTS, SUSPECTS);
+        let mut suspects: Vec<u64> = places.iter().map(|it| it.load(Ordering::Relaxed)).collect();
+        for touched in self.words(word::TOUCHED, WORKERS) {
+            let touched = touched.swap(0, Ordering::Relaxed);
+            if touched != 0 && !suspects.contains(&touched) {
+                let place = self.word(word::NEXT_SUSPECT).fetch_add(1, Ordering::Relaxed) as usize % SUSPECTS;
+                for (place, suspect) in places.iter().zip(&mut suspects).skip(place).take(1) {
+                    place.store(touched, Ordering::Relaxed);
+                    *suspect = touched;
+                }
+            }
+        }
+        suspects.into_iter().filter(|suspect| *suspect != 0).map(Touched).collect()
     }
 
     /// Nobody is suspected any more.
     pub fn clear_suspects(&self) {
-        todo!()
+        for word in self.words(word::TOUCHED, WORKERS + SUSPECTS) {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A new one. What `former` says of generations stays.
+    fn make(vault: &Vault, clock: Clock, former: Option<&Self>) -> io::Result<Self> {
+        let (generation, last) = match former {
+            Some(former) => (former.generation(), former.word(word::LAST_GENERATION).load(Ordering::Acquire)),
+            None => (0, 0),
+        };
+        let piece = vault.create(NAME)?;
+        fallocate(&piece, FallocateFlags::empty(), 0, LEN as u64)?;
+        let state = Self { memory: Mapping::of(piece, 0, LEN)? };
+        // Above all that left files, whoever made these.
+        let last = records::generations(vault)?.into_iter().fold(last.max(generation), u64::max);
+        let [high, low] = [(clock.boot >> 64) as u64, clock.boot as u64];
+        let header = [
+            (word::LAYOUT, LAYOUT),
+            (word::GENERATION, generation),
+            (word::LAST_GENERATION, last),
+            (word::BOOT, high),
+            (word::BOOT + 1, low),
+            (word::TIME_NAMESPACE, clock.namespace),
+            // Last: who is killed before leaves what nobody takes for one.
+            (word::MAGIC, MAGIC),
+        ];
+        header.iter().for_each(|(word, value)| state.word(*word).store(*value, Ordering::Release));
+        Ok(state)
+    }
+
+    fn is_of(&self, clock: Clock) -> bool {
+        let of = |word| self.word(word).load(Ordering::Relaxed);
+        let boot = u128::from(of(word::BOOT)) << 64 | u128::from(of(word::BOOT + 1));
+        of(word::LAYOUT) == LAYOUT && clock == Clock { boot, namespace: of(word::TIME_NAMESPACE) }
+    }
+
+    fn word(&self, word: usize) -> &AtomicU64 {
+        #[expect(clippy::indexing_slicing, reason = "`word` names constants, of which END is the last")]
+        &self.memory.words()[word]
+    }
+
+    fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+        self.memory.words().get(first..first + count).unwrap_or_default()
     }
 }
 
@@ -97,7 +230,12 @@ pub struct Touched(pub u64);
 
 impl Touched {
     /// Of its 5-tuple and its beginning.
-    pub fn of(_allocation: &AllocationRecord) -> Self {
-        todo!()
+    pub fn of(allocation: &AllocationRecord) -> Self {
+        // Without keys of its own: every process that this program makes has the same hashes. One of another
+        // toolchain may not, and then suspects nobody.
+        let mut hasher = DefaultHasher::new();
+        (allocation.five_tuple, allocation.created).hash(&mut hasher);
+        // Zero is nobody.
+        Self(hasher.finish().max(1))
     }
 }

@@ -12,6 +12,11 @@ use crate::time::Monotonic;
 /// change.
 pub const VERSION: u16 = 1;
 
+/// Whether records of that version can be read.
+pub const fn can_read(version: u16) -> bool {
+    version == VERSION
+}
+
 /// Something that is kept as bytes.
 pub trait Record: Field {
     /// Tells it from records of other kinds.

@@ -34,7 +34,7 @@ mod tests;
 
 pub use allocation::{AllocationId, AllocationRecord, RelayedRecord};
 pub use change::Change;
-pub use codec::{Record, Unreadable, VERSION};
+pub use codec::{Record, Unreadable, VERSION, can_read};
 pub use deletion::DeletionRecord;
 pub use peer::{ChannelRecord, PermissionRecord};
 pub use place::Place;

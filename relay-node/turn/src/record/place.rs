@@ -5,6 +5,11 @@
 pub struct Place(pub(crate) u32);
 
 impl Place {
+    /// The one of this number.
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The place in a driver's table of records.
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -36,6 +36,20 @@ pub struct Tallied {
 }
 
 impl Tally {
+    /// So many numbers of 64 bits it begins with: the rest of its line is not used.
+    pub const WORDS: usize = 6;
+
+    /// One with these numbers, as they stand in the memory of another one.
+    pub fn from_words(words: [u64; Self::WORDS]) -> Self {
+        let [to_peers, to_peers_bytes, to_client, to_client_bytes, user, total] = words.map(AtomicU64::new);
+        Self {
+            to_peers: Count { packets: to_peers, bytes: to_peers_bytes },
+            to_client: Count { packets: to_client, bytes: to_client_bytes },
+            user_paid_at: user,
+            total_paid_at: total,
+        }
+    }
+
     /// What stands there. Of a worker that was killed while it wrote, one packet may be counted by half.
     pub fn read(&self) -> Tallied {
         let time = |nanos: &AtomicU64| Monotonic::from_nanos(nanos.load(Ordering::Relaxed));
