@@ -1,11 +1,28 @@
 //! The first process: it starts the relay as its child, holds what must not die, and starts the next one when
 //! that died.
+//!
+//! Keeper and relay share one descriptor table, so that every socket that the relay opens outlives it. The
+//! keeper has one thread, reads nothing from the network, and does nothing but wait for signals: it passes the
+//! operator's on, and reaps every child as the first process of a container has to. What a relay means to end
+//! with is the keeper's end too; a relay that a signal ended has crashed.
 
+mod clone;
+mod ending;
+mod policy;
+mod signals;
+mod watch;
+
+use std::io;
 use std::os::fd::RawFd;
-use std::process::ExitCode;
+
+use tracing::Dispatch;
 
 use crate::recovery::Vault;
 use crate::recovery::state::State;
+
+pub(crate) use signals::let_commands_through;
+
+use watch::Keeper;
 
 /// How a relay process came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +31,11 @@ pub struct Birth {
     pub takes: Takes,
     /// Whether a keeper holds its sockets.
     pub kept: bool,
+    /// A number of the keeper's own, drawn at random: descriptors that somebody wrote down mean something to
+    /// those alone who share its table.
+    pub keeper: u32,
     /// Descriptors that are the keeper's own: never to be closed.
     pub keepers: Vec<RawFd>,
-    /// A line to the relay that it takes over from, where it is its successor by [`Signal`].
-    pub predecessor: Option<RawFd>,
-    /// A line on which a successor may come.
-    pub successor: Option<RawFd>,
 }
 
 /// What of the vault a relay takes in.
@@ -33,8 +49,25 @@ pub enum Takes {
     Nothing,
 }
 
-/// Runs `relay` in a child process, again whenever that died, until it ends by itself or is told to. The
-/// child shares this process's descriptor table.
-pub fn run(_vault: &Vault, _state: &State, _relay: impl Fn(Birth) -> ExitCode) -> ExitCode {
-    todo!()
+impl Birth {
+    /// Of a relay that is the first process itself.
+    pub fn without_keeper() -> Self {
+        Self { takes: Takes::All, kept: false, keeper: 0, keepers: Vec::new() }
+    }
+}
+
+/// Runs `relay` in a child process, again whenever that died, until it ends by itself or is told to; the code
+/// to end with. The first relay gets `seed`, which the keeper then forgets. The keeper's own log lines go to
+/// `log`. Nobody else may run in this process.
+///
+/// # Errors
+/// When there can be no first child.
+pub fn run<S>(
+    vault: &Vault,
+    state: &State,
+    log: &Dispatch,
+    seed: S,
+    relay: impl Fn(Birth, Option<S>) -> u8,
+) -> io::Result<u8> {
+    Keeper::new(vault, state, log, seed, relay)?.run()
 }

@@ -6,6 +6,7 @@ pub mod affinity;
 pub mod control;
 pub mod descriptors;
 pub mod icmp;
+pub mod inherited;
 pub mod memory;
 pub mod name;
 pub mod occupants;
