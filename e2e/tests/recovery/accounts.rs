@@ -1,5 +1,7 @@
 //! What the relay has given out: exactly what the clients that are there have, and nothing once they have left.
 
+use std::net::SocketAddr;
+
 use edgerelay_e2e::Network;
 use edgerelay_e2e::calls::{Calls, user_of};
 use edgerelay_e2e::client::Client;
@@ -28,17 +30,14 @@ pub(crate) fn are_exactly_those_of(calls: Calls, network: &Network, relay: &Rela
 
     let ended = calls.leave();
     has(relay, [0; 4]);
-    // A line is written a moment after the end of which it tells.
-    let newest = ended.last().expect("there were calls").local().to_string();
-    eventually(SOON, "the last end to be logged", || last_line_of(&relay.log(), &newest).map(drop));
-    let log = relay.log();
-    for caller in &ended {
-        let client = caller.local().to_string();
-        let line =
-            last_line_of(&log, &client).unwrap_or_else(|| panic!("no line tells of the end of {client}"));
-        let counted = |name: &str| number_behind(line, name);
+    // Lines are written a moment after the ends of which they tell.
+    let lines = eventually(SOON, "all ends to be logged", || {
+        let log = relay.log();
+        ended.iter().map(|caller| last_line_of(&log, caller.local())).collect::<Option<Vec<_>>>()
+    });
+    for (caller, line) in ended.iter().zip(&lines) {
         for (name, flow) in [("to_peers_packets=", &caller.up), ("to_client_packets=", &caller.down)] {
-            let (count, least, most) = (counted(name), flow.received(), flow.sent());
+            let (count, least, most) = (number_behind(line, name), flow.received(), flow.sent());
             assert!((least..=most).contains(&count), "{least} to {most} packets passed, not as in {line}");
         }
     }
@@ -80,9 +79,12 @@ fn allocate(network: &Network, relay: &Relay<'_>, user: &str) -> Result<Client, 
 }
 
 /// The last line about the end of this client's allocation.
-fn last_line_of<'l>(log: &'l str, client: &str) -> Option<&'l str> {
-    let mut lines = log.lines().rev().filter(|line| line.contains("allocation closed"));
-    lines.find(|line| line.contains(&format!("client={client} ")))
+fn last_line_of(log: &str, client: SocketAddr) -> Option<String> {
+    let client = format!(" client={client} ");
+    log.lines()
+        .rev()
+        .find(|line| line.contains("allocation closed") && line.contains(&client))
+        .map(str::to_owned)
 }
 
 fn number_behind(line: &str, name: &str) -> usize {
