@@ -18,7 +18,10 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(arguments) => serve::run(&|| load(&arguments), &served).into(),
+        Command::Serve(arguments) => {
+            let directory = || arguments.recovery_directory(vars_os());
+            serve::run(&|| load(&arguments), &directory, &served).into()
+        }
         Command::Dev(arguments) => match dev::run(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(FAILED, &error).into(),

@@ -93,7 +93,7 @@ impl Poller {
         Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
     }
 
-    /// Adds `socket`, to be told of with `token`. It leaves the set when it is closed.
+    /// Adds `socket`, to be told of with `token`. It leaves the set when nobody has it open any more.
     pub fn add(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(token), interest.flags())?)
     }
@@ -101,6 +101,12 @@ impl Poller {
     /// Changes what `socket` is waited for.
     pub fn modify(&self, socket: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Removes `socket`, which others may go on having open.
+    pub fn remove(&self, socket: impl AsFd) {
+        // It fails only for one that is not there.
+        let _ = epoll::delete(&self.epoll, socket);
     }
 
     /// Waits until a socket is ready or `timeout` (`None`: for ever) is over.

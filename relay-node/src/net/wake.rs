@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 /// A bell that one thread waits for and others ring.
 pub struct Waker(OwnedFd);
@@ -18,6 +18,12 @@ impl Waker {
     pub fn wake(&self) {
         // The only failure is a counter at its limit: then it is ringing already.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Waits until it rings.
+    pub fn wait(&self) {
+        // It may end without a ring: whoever waits looks, and waits again.
+        let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
     }
 
     /// Silences it.

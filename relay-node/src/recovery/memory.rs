@@ -4,12 +4,14 @@
 
 use std::ffi::c_void;
 use std::io::{self, ErrorKind};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use turn::ledger::OpenPorts;
 use turn::record::Tally;
 
 /// Bytes in a word.
@@ -103,6 +105,17 @@ impl Tallies {
         unsafe { mmap(start.cast(), len, READ_AND_WRITE, flags, file, offset)? };
         leave_out_of_core_dumps(start.cast(), len)
     }
+}
+
+/// Open ports that lie in `file`, shared with whoever else maps it: never unmapped.
+///
+/// # Errors
+/// As for [`Mapping::of`].
+pub(super) fn open_ports(file: impl AsFd) -> io::Result<&'static OpenPorts> {
+    let mapping = ManuallyDrop::new(Mapping::of(file, 0, size_of::<OpenPorts>())?);
+    // SAFETY: the mapping is as long, aligned to pages, and not unmapped since it is not dropped; the ports are
+    // made of atomic numbers, of which every bit pattern is one.
+    Ok(unsafe { mapping.start.cast().as_ref() })
 }
 
 /// The flags that a descriptor of this process was opened with.

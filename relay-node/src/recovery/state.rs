@@ -52,6 +52,7 @@ mod word {
     pub(super) const CRASHES: usize = 8;
     pub(super) const LEFT_OUT: usize = 12;
     pub(super) const NEXT_SUSPECT: usize = 13;
+    pub(super) const OFFERED: usize = 14;
     pub(super) const TOUCHED: usize = 16;
     pub(super) const SUSPECTS: usize = TOUCHED + super::WORKERS;
     pub(super) const END: usize = SUSPECTS + super::SUSPECTS;
@@ -88,6 +89,30 @@ impl State {
     /// From now on `generation` counts.
     pub fn set_generation(&self, generation: u64) {
         self.word(word::GENERATION).store(generation, Ordering::Release);
+    }
+
+    /// The relay that serves stands still and offers its place to `generation`.
+    pub fn offer(&self, generation: u64) {
+        self.word(word::OFFERED).store(generation, Ordering::Release);
+    }
+
+    /// Takes the place that was offered, if it still is: from now on `generation` counts.
+    pub fn take_offer(&self, generation: u64) -> bool {
+        let taken = self.end_offer(generation);
+        if taken {
+            self.set_generation(generation);
+        }
+        taken
+    }
+
+    /// Takes the offer back; whether nobody has taken the place. Then nobody will.
+    pub fn withdraw_offer(&self, generation: u64) -> bool {
+        self.end_offer(generation)
+    }
+
+    fn end_offer(&self, generation: u64) -> bool {
+        let offered = self.word(word::OFFERED);
+        offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// A number for a new generation, which nobody else gets.

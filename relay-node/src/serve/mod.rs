@@ -13,6 +13,7 @@ mod signals;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::admin::{self, AdminError, Health};
 use crate::config::{Config, Kept, Problems, Recovery};
 use crate::keeper::{self, Birth};
+use crate::recovery::configuration::Start;
 use crate::recovery::keys::Keys;
 use crate::recovery::listeners::AdminListener;
 use crate::recovery::state::State;
@@ -96,8 +98,14 @@ pub type Load<'a> = dyn Fn() -> Result<(Config, Kept), Problems> + 'a;
 
 /// Runs a relay until it is told to end, under a keeper if the configuration says so; the code to end with,
 /// which `end` makes of how that went. Nobody else may run in this process.
-pub fn run(load: &Load<'_>, end: &dyn Fn(Result<(), ServeError>) -> u8) -> u8 {
-    run_kept(load, end).unwrap_or_else(|error| end(Err(error)))
+///
+/// Where no configuration can be made, `directory` tells where the last good one would be.
+pub fn run(
+    load: &Load<'_>,
+    directory: &dyn Fn() -> Option<PathBuf>,
+    end: &dyn Fn(Result<(), ServeError>) -> u8,
+) -> u8 {
+    run_kept(load, directory, end).unwrap_or_else(|error| end(Err(error)))
 }
 
 /// Runs a relay until it is told to end, with which all its calls end. `announce` is called once, when packets
@@ -109,29 +117,34 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    relay(load, load()?, None, announce)
+    let (config, kept) = load()?;
+    relay(load, Start { config, kept, fault: None }, None, announce)
 }
 
-fn run_kept(load: &Load<'_>, end: &dyn Fn(Result<(), ServeError>) -> u8) -> Result<u8, ServeError> {
+fn run_kept(
+    load: &Load<'_>,
+    directory: &dyn Fn() -> Option<PathBuf>,
+    end: &dyn Fn(Result<(), ServeError>) -> u8,
+) -> Result<u8, ServeError> {
     // There are keys in memory from here on: a core dump is a file of them.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| ServeError::Control(error.into()))?;
-    let loaded = load()?;
+    let start = Start::first(load(), directory)?;
     let silent = |_: &Started<'_>| Ok(());
-    let (config, _) = &loaded;
-    let Some(vault) = vault(&config.recovery)? else {
-        return Ok(end(relay(load, loaded, None, &silent)));
+    let Some(vault) = vault(&start.config.recovery)? else {
+        return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
-    let relay = |birth, loaded: Option<(Config, Kept)>| {
+    let relay = |birth, start: Option<Start>| {
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
-        relay(load, loaded.map_or_else(load, Ok)?, Some(past), &silent)
+        let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
+        relay(load, start, Some(past), &silent)
     };
-    if !config.recovery.keeper {
-        return Ok(end(relay(Birth::without_keeper(), Some(loaded))));
+    if !start.config.recovery.keeper {
+        return Ok(end(relay(Birth::without_keeper(), Some(start))));
     }
-    let log = telemetry::log(&config.telemetry);
-    keeper::run(&vault, &state, &log, loaded, |birth, loaded| end(relay(birth, loaded)))
+    let log = telemetry::log(&start.config.telemetry);
+    keeper::run(&vault, &state, &log, start, |birth, start| end(relay(birth, start)))
         .map_err(ServeError::Keeper)
 }
 
@@ -146,23 +159,22 @@ fn vault(recovery: &Recovery) -> Result<Option<Vault>, VaultError> {
 /// One relay's life.
 fn relay(
     load: &Load<'_>,
-    (config, kept): (Config, Kept),
+    start: Start,
     past: Option<Past<'_>>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    telemetry::start_log(&config.telemetry);
+    telemetry::start_log(&start.config.telemetry);
     if past.is_some() {
         panics::end_the_process();
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
-    runtime.block_on(serve(load, config, kept, past, announce))
+    runtime.block_on(serve(load, start, past, announce))
 }
 
 async fn serve(
     load: &Load<'_>,
-    config: Config,
-    kept: Kept,
+    start: Start,
     mut past: Option<Past<'_>>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
@@ -172,8 +184,9 @@ async fn serve(
         Some(past) => past.nonce_key(),
         None => Keys::random().map_err(ServeError::Control)?.nonce,
     };
-    let settings = settings::settings(&config, &nonce_key)?;
-    let plan = settings::plan(&config, kept.files(), settings)?;
+    let config = &start.config;
+    let settings = settings::settings(config, &nonce_key)?;
+    let plan = settings::plan(config, start.kept.files(), settings)?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let admin_listener = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
     let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
@@ -194,11 +207,11 @@ async fn serve(
     let allocations = telemetry.allocations(&workers);
     tokio::spawn(admin::serve(admin_listener, Arc::clone(&health), telemetry.registry()));
 
-    log_start(&config, &workers, admin);
-    announce(&Started { config: &config, listeners: workers.bound(), admin })
-        .map_err(ServeError::Announcement)?;
+    log_start(config, &workers, admin);
+    announce(&Started { config, listeners: workers.bound(), admin }).map_err(ServeError::Announcement)?;
 
-    let mut reloader = Reloader::new(load, config, nonce_key, certificates, reloads);
+    let mut reloader =
+        Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
     let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
     if let (Err(error), Some(_)) = (&end, &past) {
         tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
@@ -332,7 +345,8 @@ mod tests {
         let reloads = Arc::default();
         let telemetry = Telemetry::start(&config.telemetry).unwrap();
         let allocations = telemetry.allocations(&workers);
-        let mut reloader = Reloader::new(&self::config, config, [0; 32], Vec::new(), reloads);
+        let start = Start { config, kept, fault: None };
+        let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
         workers.stop();
         while workers.alive() {

@@ -9,6 +9,7 @@ use crate::keeper::{Birth, Takes};
 use crate::net::inherited::{self, Kind, Left};
 use crate::net::steering::Steering;
 use crate::recovery::Vault;
+use crate::recovery::configuration;
 use crate::recovery::keys::Keys;
 use crate::recovery::listeners::{AdminListener, Inherited, Listeners};
 use crate::recovery::records::{self, Records};
@@ -49,6 +50,11 @@ impl<'a> Past<'a> {
             birth,
             left,
         })
+    }
+
+    /// The place itself.
+    pub(super) fn vault(&self) -> &'a Vault {
+        self.vault
     }
 
     /// What nonces are made with where the configuration names no key.
@@ -109,9 +115,16 @@ impl<'a> Past<'a> {
         self.state.set_served(true);
     }
 
-    /// All calls have ended: nobody has to go on with them.
+    /// All calls have ended, as they were meant to: nobody has to go on with anything.
     pub(super) fn end(&self) {
+        if self.state.generation() != self.generation {
+            // Somebody else goes on with it already.
+            return;
+        }
         self.remove_all_but(&[]);
+        if let Err(error) = configuration::forget(self.vault) {
+            tracing::warn!(%error, "the last good configuration stays where it is");
+        }
     }
 
     /// The records of the relay before, if there are any, by the workers that there will be.

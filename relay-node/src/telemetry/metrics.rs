@@ -79,6 +79,12 @@ fn turn_core(instruments: &Instruments<'_>) {
         "Allocations taken over from a former process",
         |worker, observe| observe(worker.turn().allocations_restored, &[]),
     );
+    instruments.counter(
+        "turn_allocations_released",
+        "",
+        "Allocations that a later process serves since",
+        |worker, observe| observe(worker.turn().allocations_released, &[]),
+    );
     instruments.counter("turn_allocations_closed", "", "Allocations that ended", |worker, observe| {
         observe(worker.turn().allocations_closed, &[]);
     });

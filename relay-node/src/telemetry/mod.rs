@@ -4,6 +4,7 @@
 //! thread. Labels are words of this program, never names that a client sent.
 
 mod allocations;
+mod generations;
 mod log;
 mod metrics;
 
@@ -27,6 +28,7 @@ use crate::serve::Reloads;
 use crate::worker::Workers;
 
 pub use allocations::Allocations;
+pub use generations::merge;
 pub use log::{log, start as start_log};
 
 /// The name of this service and of its instruments.

@@ -81,7 +81,7 @@ socket_stats! {
 
 const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();
 /// Numbers in a [`Stats`] beside its arrays.
-const PLAIN: usize = 10;
+const PLAIN: usize = 11;
 const CELLS: usize = PLAIN + DropReason::ALL.len() + ANSWERS + SOCKETS + 1;
 
 /// One worker's numbers. Only that worker writes them, at the end of each round, by its [`Publisher`].
@@ -106,6 +106,7 @@ impl Counters {
             unauthenticated_answer_bytes: next(),
             allocations_created: next(),
             allocations_restored: next(),
+            allocations_released: next(),
             allocations_closed: next(),
             permissions: next(),
             channels: next(),
@@ -153,6 +154,7 @@ impl Publisher {
             unauthenticated_answer_bytes,
             allocations_created,
             allocations_restored,
+            allocations_released,
             allocations_closed,
             permissions,
             channels,
@@ -165,6 +167,7 @@ impl Publisher {
             *unauthenticated_answer_bytes,
             *allocations_created,
             *allocations_restored,
+            *allocations_released,
             *allocations_closed,
             *permissions,
             *channels,
@@ -214,6 +217,7 @@ mod tests {
             unauthenticated_answer_bytes: next(),
             allocations_created: next(),
             allocations_restored: next(),
+            allocations_released: next(),
             allocations_closed: next(),
             permissions: next(),
             channels: next(),

@@ -9,6 +9,7 @@ use turn::{Client, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
 
 use crate::net::memory::{Packet, PacketMemory};
 use crate::net::name::is_link_local;
+use crate::net::poll::Poller;
 use crate::net::receive::ReceiveBatch;
 use crate::net::send::{Datagram, SendBatch};
 
@@ -117,6 +118,13 @@ impl Datagrams {
         let listener = self.listeners.get(listener)?.as_ref()?;
         let slots = self.received.receive(&listener.socket, BURST);
         Some(Received::new(slots, BURST, stats))
+    }
+
+    /// Closes the listeners, which others may go on having open.
+    pub(super) fn close_listeners(&mut self, poller: &Poller) {
+        for listener in self.listeners.iter_mut().filter_map(Option::take) {
+            poller.remove(&listener.socket);
+        }
     }
 
     /// Receives from a relay's peers, at most `burst` datagrams (which is at most [`BURST`]).

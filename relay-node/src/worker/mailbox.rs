@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use turn::{Client, HEADROOM, Settings, Shortcut, Span, TAILROOM};
@@ -10,6 +11,7 @@ use turn::{Client, HEADROOM, Settings, Shortcut, Span, TAILROOM};
 use crate::net::wake::Waker;
 
 use super::backlog::Backlog;
+use super::freezing::RelaySocket;
 use super::stream::{Seat, Taken};
 
 /// What a worker is told to do.
@@ -24,13 +26,19 @@ pub(super) enum Command {
     Handshake(Taken),
     /// Close a connection whose place another one has.
     Displace(Seat),
+    /// Stand still, and say when nothing is left to be done.
+    Freeze(Sender<Vec<RelaySocket>>),
+    /// Go on.
+    Thaw,
+    /// Go on without what another process serves.
+    Release,
     /// End all allocations and the worker.
     Stop,
 }
 
 /// Who sent what is in a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(super) enum Origin {
     /// A client of this worker: a whole packet.
     Client(Client),
     /// A relayed address of another worker: a payload for one of this worker.
@@ -40,15 +48,15 @@ pub(super) enum Sender {
 /// A packet on its way to the worker that it belongs to.
 pub(super) struct Parcel {
     /// Who sent it.
-    pub(super) sender: Sender,
+    pub(super) origin: Origin,
     // The packet lies at HEADROOM, with TAILROOM behind it.
     bytes: Vec<u8>,
     len: usize,
 }
 
 impl Parcel {
-    fn empty(sender: Sender) -> Self {
-        Self { sender, bytes: Vec::new(), len: 0 }
+    fn empty(origin: Origin) -> Self {
+        Self { origin, bytes: Vec::new(), len: 0 }
     }
 
     fn fill(&mut self, packet: &[u8]) {
@@ -87,6 +95,8 @@ pub(super) struct Mailbox {
     waker: Waker,
     // Whether the waker has been rung since the worker last looked.
     rung: AtomicBool,
+    // Whether the worker has been asked to look, and has not yet.
+    asked: AtomicBool,
 }
 
 impl Mailbox {
@@ -97,6 +107,7 @@ impl Mailbox {
             spare: ArrayQueue::new(PARCELS),
             waker: Waker::new()?,
             rung: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
         })
     }
 
@@ -112,9 +123,9 @@ impl Mailbox {
     }
 
     /// Puts a packet in; whether there was room for it. Somebody rings later.
-    fn post(&self, sender: Sender, packet: &[u8]) -> bool {
-        let mut parcel = self.spare.pop().unwrap_or_else(|| Box::new(Parcel::empty(sender)));
-        parcel.sender = sender;
+    fn post(&self, origin: Origin, packet: &[u8]) -> bool {
+        let mut parcel = self.spare.pop().unwrap_or_else(|| Box::new(Parcel::empty(origin)));
+        parcel.origin = origin;
         parcel.fill(packet);
         self.parcels.push(parcel).is_ok()
     }
@@ -136,6 +147,23 @@ impl Mailbox {
     pub(super) fn open(&self) {
         self.waker.reset();
         self.rung.store(false, Ordering::SeqCst);
+        self.asked.store(false, Ordering::Relaxed);
+    }
+
+    /// Has the worker look, only to see that it does.
+    pub(super) fn ask_to_open(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Whether it has, since it was asked to.
+    pub(super) fn has_been_opened(&self) -> bool {
+        !self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there may be something to look at.
+    pub(super) fn wait(&self) {
+        self.waker.wait();
     }
 
     /// Whether nothing waits.
@@ -180,7 +208,7 @@ impl Post {
         let Some(mailbox) = self.mailboxes.get(worker) else { return false };
         // Also when it was full: then it is high time.
         self.unrung.add(worker);
-        mailbox.post(Sender::Client(*client), packet)
+        mailbox.post(Origin::Client(*client), packet)
     }
 
     /// Hands what a relayed address sends to another one to that one's worker at the end of the round;
@@ -192,7 +220,7 @@ impl Post {
             return false;
         }
         self.unrung.add(worker);
-        mailbox.post(Sender::Relay(shortcut), payload)
+        mailbox.post(Origin::Relay(shortcut), payload)
     }
 
     /// Wakes the workers that have got something: once for all that this round had for them.
@@ -222,18 +250,18 @@ mod tests {
     }
 
     fn post(mailbox: &Mailbox, path: u32, packet: &[u8]) -> bool {
-        mailbox.post(Sender::Client(client(path)), packet)
+        mailbox.post(Origin::Client(client(path)), packet)
     }
 
     /// What the next parcel holds.
-    fn next(mailbox: &Mailbox) -> (Sender, Vec<u8>) {
+    fn next(mailbox: &Mailbox) -> (Origin, Vec<u8>) {
         let mut parcel = mailbox.next_parcel().unwrap();
         let (buffer, packet) = parcel.packet_mut();
         assert!(packet.start >= HEADROOM && buffer.len() >= packet.end + TAILROOM);
         let packet = buffer[packet.range()].to_vec();
-        let sender = parcel.sender;
+        let origin = parcel.origin;
         mailbox.recycle(parcel);
-        (sender, packet)
+        (origin, packet)
     }
 
     #[test]
@@ -244,7 +272,7 @@ mod tests {
         }
         assert!(!post(&mailbox, 0, b"too many"));
         mailbox.open();
-        assert_eq!(next(&mailbox), (Sender::Client(client(0)), b"x".to_vec()));
+        assert_eq!(next(&mailbox), (Origin::Client(client(0)), b"x".to_vec()));
         assert!(post(&mailbox, 9, b"again"));
     }
 

@@ -21,7 +21,8 @@ use super::backlog::Backlog;
 use super::clock;
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams, Place};
-use super::mailbox::{Command, Mailbox, Post, Sender};
+use super::freezing::Freezing;
+use super::mailbox::{Command, Mailbox, Origin, Post};
 use super::recorder::Recorder;
 use super::stream::{Kind, Streams};
 use super::token::{Path, Token};
@@ -89,6 +90,8 @@ pub(super) struct Worker {
     pub(super) events: Arc<Events>,
     /// What it has been told of and has not emptied yet.
     pub(super) waiting: Waiting,
+    /// Whether it stands still.
+    pub(super) freezing: Freezing,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
 }
@@ -99,6 +102,10 @@ impl Worker {
         let mut events = poll::Events::new(EVENTS);
         let mut now = clock::now();
         while !self.stopped {
+            if self.freezing.is_frozen() {
+                now = self.take_frozen_round();
+                continue;
+            }
             // Counted from the start of the last round: late by what that took, never early.
             let timeout = self.timeout(now);
             if let Err(error) = self.poller.wait(&mut events, timeout) {
@@ -268,7 +275,7 @@ impl Worker {
         ICMP_BURST
     }
 
-    fn open_mailbox(&mut self, now: Now) {
+    pub(super) fn open_mailbox(&mut self, now: Now) {
         self.mailbox.open();
         for _ in 0..COMMANDS {
             let Some(command) = self.mailbox.next_command() else { break };
@@ -278,6 +285,9 @@ impl Worker {
                 Command::Resume => self.turn.resume(),
                 Command::Handshake(taken) => self.streams.take_back(taken, &self.poller),
                 Command::Displace(seat) => self.streams.displace(seat),
+                Command::Freeze(asked_by) => self.freeze(asked_by),
+                Command::Thaw => self.thaw(),
+                Command::Release => self.release(),
                 Command::Stop => {
                     self.turn.end_all(now);
                     self.stopped = true;
@@ -287,11 +297,11 @@ impl Worker {
         }
         for _ in 0..PARCELS {
             let Some(mut parcel) = self.mailbox.next_parcel() else { break };
-            let sender = parcel.sender;
+            let origin = parcel.origin;
             let (buffer, packet) = parcel.packet_mut();
-            match sender {
-                Sender::Client(client) => self.take_packet(&client, buffer, packet, now),
-                Sender::Relay(shortcut) => {
+            match origin {
+                Origin::Client(client) => self.take_packet(&client, buffer, packet, now),
+                Origin::Relay(shortcut) => {
                     let forward = self.turn.shortcut_packet(now, shortcut, buffer, packet);
                     self.send_on(forward, Place::Buffer(buffer));
                 }
@@ -355,7 +365,7 @@ impl Worker {
         }
     }
 
-    fn end_round(&mut self, now: Now) {
+    pub(super) fn end_round(&mut self, now: Now) {
         self.streams.flush(&self.poller, &mut self.stats);
         self.close_connections(now);
         self.datagrams.end_round(&mut self.stats);

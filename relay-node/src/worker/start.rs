@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use thiserror::Error;
@@ -21,6 +21,7 @@ use crate::recovery::survivors::Shares;
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::Datagrams;
 use super::frames::SCRATCH;
+use super::freezing::Freezing;
 use super::inheritance::{Inheritance, ListenerDescriptors};
 use super::listeners::{self, Listeners, Opening};
 use super::mailbox::{Mailbox, Post};
@@ -97,6 +98,7 @@ pub fn prepare(plan: Plan) -> Result<Prepared, StartError> {
         mailboxes: mailboxes.clone(),
         counters: (0..count).map(|_| Arc::default()).collect(),
         events: (0..count).map(|_| Arc::new(Events::new(EVENTS))).collect(),
+        pulse: Mutex::default(),
         threads: Vec::new(),
         handshakers,
     };
@@ -139,6 +141,7 @@ pub fn prepare(plan: Plan) -> Result<Prepared, StartError> {
             publisher: Publisher::new(Arc::clone(counters)),
             events: Arc::clone(events),
             waiting: Waiting::default(),
+            freezing: Freezing::default(),
             stopped: false,
         });
     }

@@ -1,8 +1,9 @@
 //! The running workers, as the rest of the daemon sees them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 use turn::{Event, Settings, Transport};
@@ -12,6 +13,7 @@ use crate::net::steering::Steering;
 use super::counters::Counters;
 use super::inheritance::ListenerDescriptors;
 use super::mailbox::{Command, Mailbox};
+use super::pulse::Pulse;
 use super::stream::Handshaker;
 
 /// A listener with the address that it really has.
@@ -34,6 +36,7 @@ pub struct Workers {
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) counters: Vec<Arc<Counters>>,
     pub(super) events: Vec<Arc<Events>>,
+    pub(super) pulse: Mutex<Pulse>,
     pub(super) threads: Vec<JoinHandle<()>>,
     // Dropped last: until then the workers can be given back what they handed out.
     pub(super) handshakers: Vec<Handshaker>,
@@ -101,6 +104,15 @@ impl Workers {
         self.threads.iter().position(JoinHandle::is_finished)
     }
 
+    /// The first worker that has not finished its round for as long as `patience`, though it was asked to,
+    /// because it waits or works without an end. To be called again and again, often while `patience` lasts;
+    /// one that is only busy, or frozen, answers.
+    pub fn stalled(&self, patience: Duration) -> Option<usize> {
+        // A look that was broken off leaves it whole.
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.look(Instant::now(), &self.mailboxes, patience)
+    }
+
     /// Waits until every worker has ended, after [`Self::stop`].
     pub fn join(mut self) {
         self.wait();
@@ -114,7 +126,7 @@ impl Workers {
         }
     }
 
-    fn tell(&self, command: impl Fn() -> Command) {
+    pub(super) fn tell(&self, command: impl Fn() -> Command) {
         for mailbox in &self.mailboxes {
             mailbox.command(command());
         }
@@ -152,6 +164,7 @@ mod tests {
                 mailboxes: Vec::new(),
                 counters: Vec::new(),
                 events: Vec::new(),
+                pulse: Mutex::default(),
                 threads: vec![living(), living(), thread::spawn(end)],
                 handshakers: Vec::new(),
             };

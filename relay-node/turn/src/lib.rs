@@ -37,6 +37,7 @@ pub mod record;
 mod recording;
 mod refusal;
 mod relay_address;
+mod release;
 mod request;
 mod restore;
 mod server;

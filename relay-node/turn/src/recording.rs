@@ -51,6 +51,12 @@ impl Turn {
         self
     }
 
+    /// From now on it tells of no change any more, and counts nowhere else.
+    pub(crate) fn stop_recording(&mut self) {
+        self.recording.on = false;
+        self.recording.tallies = &[];
+    }
+
     /// Writes down the allocation in `slot` as it is now, or that there is none any more.
     pub(crate) fn record_allocation(&mut self, slot: Slot) {
         if self.recording.on {

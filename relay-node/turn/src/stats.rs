@@ -150,6 +150,8 @@ pub struct Stats {
     pub allocations_created: u64,
     /// Allocations taken in that a former process had.
     pub allocations_restored: u64,
+    /// Allocations that a later process serves since.
+    pub allocations_released: u64,
     /// Allocations that ended.
     pub allocations_closed: u64,
     /// Permissions in force.

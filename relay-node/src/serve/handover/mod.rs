@@ -14,5 +14,8 @@
 //! Whatever goes wrong before the moment, the old one goes on as if nothing had been, within seconds. After it,
 //! the new one serves.
 
+pub mod door;
 pub mod line;
 pub mod message;
+pub mod neighbours;
+pub mod predecessors;

@@ -72,6 +72,13 @@ impl Streams {
         }
     }
 
+    /// Closes the listeners, which others may go on having open.
+    pub(in crate::worker) fn close_listeners(&mut self, poller: &Poller) {
+        for listener in self.listeners.iter_mut().filter_map(Option::take) {
+            poller.remove(listener.acceptor.socket());
+        }
+    }
+
     /// Looks again at listeners that were left alone.
     pub(in crate::worker) fn resume_accepting(&mut self, poller: &Poller, now: Now) {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
