@@ -130,8 +130,8 @@ mod tests {
     use super::super::message::Request;
     use super::*;
 
-    async fn says_ready(mut line: Line, door: &Door) -> Request {
-        line.send(&Request::Ready, &[]).await.unwrap();
+    async fn says_something(mut line: Line, door: &Door) -> Request {
+        line.send(&Request::Resume, &[]).await.unwrap();
         door.next().await.1.receive().await.unwrap().0
     }
 
@@ -145,7 +145,7 @@ mod tests {
         let door = Door::open(Some(directory.path()), None).unwrap();
         let mode = fs::metadata(directory.path().join(NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(says_ready(knock(directory.path()).await.unwrap(), &door).await, Request::Ready);
+        assert_eq!(says_something(knock(directory.path()).await.unwrap(), &door).await, Request::Resume);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let old = Door::open(Some(directory.path()), None).unwrap();
         let new = Door::open(Some(directory.path()), None).unwrap();
         drop(old);
-        assert_eq!(says_ready(knock(directory.path()).await.unwrap(), &new).await, Request::Ready);
+        assert_eq!(says_something(knock(directory.path()).await.unwrap(), &new).await, Request::Resume);
     }
 
     #[tokio::test]
@@ -163,7 +163,7 @@ mod tests {
         let (near, far) = StdUnixStream::pair().unwrap();
         let door = Door::open(None, Some(near)).unwrap();
         for _ in 0..2 {
-            assert_eq!(says_ready(knock_through(&far).unwrap(), &door).await, Request::Ready);
+            assert_eq!(says_something(knock_through(&far).unwrap(), &door).await, Request::Resume);
         }
     }
 }

@@ -15,7 +15,11 @@
 //! the new one serves.
 
 pub mod door;
+pub mod giving;
 pub mod line;
 pub mod message;
 pub mod neighbours;
 pub mod predecessors;
+pub mod retirement;
+pub mod taking;
+pub mod turns;
