@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use testbed::{Process, eventually, eventually_true, http};
+use testbed::{Process, eventually, eventually_true, family, http};
 
 use crate::binary;
 use crate::certificate::{Certificate, Key};
@@ -129,6 +129,14 @@ impl<'n> Relay<'n> {
     pub fn kill_child(&self) {
         kill_process(self.child(), Signal::KILL)
             .expect("a child is there until its keeper takes note of its end");
+    }
+
+    /// Kills the keeper and the process that serves.
+    pub fn kill_all(&self) {
+        for member in family::members(self.process.id()) {
+            // The keeper's end is the other one's too.
+            let _ = Pid::from_raw(member.pid).map(|pid| kill_process(pid, Signal::KILL));
+        }
     }
 
     /// The folder with its configuration, where a test may put what belongs to it.

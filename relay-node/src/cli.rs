@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use toml::{Table, Value};
@@ -208,7 +208,27 @@ impl ConfigArgs {
             Some(path) => Layers::from_file(path)?,
             None => Layers::default(),
         };
-        layers.environment(environment)?;
+        self.lay_over(&mut layers, environment)?;
+        Ok(layers)
+    }
+
+    /// `recovery.directory`, as far as it can be told where the configuration cannot be used.
+    pub fn recovery_directory(
+        &self,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Option<PathBuf> {
+        let mut layers = self.config.as_deref().map(Layers::from_readable).unwrap_or_default();
+        // What can be laid over is, before this ends.
+        let _ = self.lay_over(&mut layers, environment);
+        layers.recovery_directory().map(Path::to_owned)
+    }
+
+    fn lay_over(
+        &self,
+        layers: &mut Layers,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<(), Problems> {
+        let environment = layers.environment(environment);
         for (flag, path, value) in self.common() {
             layers.set(path, value, flag);
         }
@@ -217,7 +237,7 @@ impl ConfigArgs {
             layers.set(path, value, "--set");
         }
         layers.complete_tls_listeners(self.certificate.as_deref(), self.key.as_deref());
-        Ok(layers)
+        environment
     }
 
     /// The flags that were given, each with the setting that it stands for.

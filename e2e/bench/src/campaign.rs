@@ -19,7 +19,7 @@ use crate::{
     report::{Quantity, Report, Sample, Subject},
     server::Contender,
     shape::{Direction, Pacing, Shape},
-    site::Site,
+    site::{Memory, Site},
 };
 
 /// Windows of each server, traffic and pacing in a run.
@@ -272,7 +272,12 @@ impl<'a> Run<'a> {
     fn memory(&mut self) {
         for site in self.relays() {
             match site.memory() {
-                Ok(bytes) => self.add(self.sample(site.contender, Quantity::Memory, None, vec![bytes])),
+                Ok(Memory { each, keepers }) => {
+                    self.add(self.sample(site.contender, Quantity::Memory, None, vec![each]));
+                    let keepers = keepers.map(|bytes| vec![bytes as f64]);
+                    let sample = |values| self.sample(site.contender, Quantity::KeepersMemory, None, values);
+                    keepers.map(sample).into_iter().for_each(|sample| self.add(sample));
+                }
                 Err(error) => self.fail(site.contender, &error),
             }
         }

@@ -21,7 +21,7 @@ use edgerelay_bench::{
     rate::LADDER,
     report::{Detail, Report},
     server::{Contender, Stage, pin_to},
-    site::{CYCLES_WINDOW, Site},
+    site::{CYCLES_WINDOW, IDLE_ALLOCATIONS, Site},
 };
 
 fn main() -> ExitCode {
@@ -109,6 +109,9 @@ fn conditions(runs: u32, receive_buffers: &str) -> Vec<String> {
         format!(
             "Latency: {LATENCY_WINDOW:?}; cycles: {CYCLES_WINDOW:?}; rates that are to be free of loss: \
              {CAPACITY_WINDOW:?} with at most 0.1 % lost and no queue of more than 20 ms at the end."
+        ),
+        format!(
+            "Memory: {IDLE_ALLOCATIONS} allocations; of all processes of a server, what they share counted once."
         ),
         format!(
             "Receive buffers in bytes, as the kernel counts: load {}, {receive_buffers}.",

@@ -33,11 +33,13 @@ pub enum Quantity {
     Cycles,
     /// Bytes of resident memory for each idle allocation.
     Memory,
+    /// Bytes of resident memory that a keeper has for itself.
+    KeepersMemory,
 }
 
 impl Quantity {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ProcessTime,
         Self::CoreTime,
         Self::Capacity,
@@ -47,6 +49,7 @@ impl Quantity {
         Self::OwnLatencyP99,
         Self::Cycles,
         Self::Memory,
+        Self::KeepersMemory,
     ];
 
     fn title(self) -> &'static str {
@@ -65,6 +68,7 @@ impl Quantity {
             Self::OwnLatencyP99 => "Latency p99 in µs at half of each one's own loss-free rate",
             Self::Cycles => "Allocate-to-Refresh(0) cycles per second (more is better)",
             Self::Memory => "Resident bytes for each idle allocation (less is better)",
+            Self::KeepersMemory => "Resident bytes of the keeper beside the relay's",
         }
     }
 
@@ -81,7 +85,7 @@ impl Quantity {
     fn format(self, value: f64) -> String {
         match self {
             Self::ProcessTime | Self::CoreTime => format!("{value:.2}"),
-            Self::Capacity | Self::Cycles | Self::Memory => with_thousands(value),
+            Self::Capacity | Self::Cycles | Self::Memory | Self::KeepersMemory => with_thousands(value),
             _ => format!("{value:.0}"),
         }
     }

@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use procfs::ProcResult;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
-use testbed::{Process, within};
+use testbed::{Process, family, memory, within};
 
 use crate::{
     lab::{Lab, RELAY, RELAY_PORTS, SERVER},
@@ -30,8 +31,10 @@ const REALM: &str = "bench.example";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Contender {
-    /// The release binary of this workspace.
+    /// The release binary of this workspace, as it is shipped: with a keeper.
     Edgerelay,
+    /// The same without one.
+    EdgerelayWithoutKeeper,
     /// Debian's turnserver, with one relay thread.
     Coturn,
     /// turn-rs, with one thread. It relays between its own clients only.
@@ -44,7 +47,8 @@ pub enum Contender {
 
 impl Contender {
     /// All of them, in the order of a table's columns.
-    pub const ALL: [Self; 5] = [Self::Edgerelay, Self::Coturn, Self::TurnRs, Self::Floor, Self::Plain];
+    pub const ALL: [Self; 6] =
+        [Self::Edgerelay, Self::EdgerelayWithoutKeeper, Self::Coturn, Self::TurnRs, Self::Floor, Self::Plain];
 
     /// Whether it speaks TURN.
     pub fn speaks_turn(self) -> bool {
@@ -54,7 +58,7 @@ impl Contender {
     /// Whether it relays such traffic.
     pub fn carries(self, direction: Direction) -> bool {
         match self {
-            Self::Edgerelay | Self::Coturn => true,
+            Self::Edgerelay | Self::EdgerelayWithoutKeeper | Self::Coturn => true,
             Self::TurnRs => direction == Direction::Pair,
             Self::Floor | Self::Plain => direction != Direction::Pair,
         }
@@ -65,6 +69,7 @@ impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Edgerelay => "EdgeRelay",
+            Self::EdgerelayWithoutKeeper => "EdgeRelay without keeper",
             Self::Coturn => "coturn",
             Self::TurnRs => "turn-rs",
             Self::Floor => "own-I/O forwarder",
@@ -115,7 +120,9 @@ pub enum ServerError {
 
 fn hint(contender: Contender) -> &'static str {
     match contender {
-        Contender::Edgerelay => " (is `cargo build --release -p edgerelay` done?)",
+        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper => {
+            " (is `cargo build --release -p edgerelay` done?)"
+        }
         Contender::Coturn => " (is Debian's coturn installed?)",
         Contender::TurnRs => " (is the turn-server in the cache a whole one?)",
         Contender::Floor | Contender::Plain => "",
@@ -179,6 +186,14 @@ impl Server {
         self.process.resident_bytes()
     }
 
+    /// Bytes of physical memory that the keeper has for itself, where there is one.
+    pub fn keepers_bytes(&self) -> ProcResult<Option<u64>> {
+        match family::members(self.id()).as_slice() {
+            [keeper, _, ..] => memory::own(keeper).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The least and the largest receive buffer of its UDP sockets in bytes, as the kernel counts them
     /// (`ss`).
     pub fn receive_buffers(&self, lab: &Lab) -> io::Result<Option<(u64, u64)>> {
@@ -206,7 +221,9 @@ fn command(
     let mut command = lab.server.command("sh");
     command.args(["-c", r#"exec "$@" >>"$0" 2>&1"#, &log, "taskset", "--cpu-list", &stage.core.to_string()]);
     match contender {
-        Contender::Edgerelay => command.arg(&stage.edgerelay).args(["serve", "--config", &configuration]),
+        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper => {
+            command.arg(&stage.edgerelay).args(["serve", "--config", &configuration])
+        }
         Contender::Coturn => command.args(["turnserver", "-c", &configuration]),
         Contender::TurnRs => command.arg(&stage.turn_rs).args(["--config", &configuration]),
         Contender::Floor => command.arg(env::current_exe()?).args(["forward", &sessions.to_string()]),
@@ -230,6 +247,7 @@ fn last_of(log: &File) -> String {
 fn configuration(contender: Contender) -> String {
     match contender {
         Contender::Edgerelay => edgerelay_configuration(),
+        Contender::EdgerelayWithoutKeeper => edgerelay_configuration() + "\n[recovery]\nkeeper = false\n",
         Contender::Coturn => coturn_configuration(),
         Contender::TurnRs => turn_rs_configuration(),
         Contender::Floor | Contender::Plain => String::new(),

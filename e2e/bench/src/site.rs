@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Allocations that memory is measured with.
-const IDLE_ALLOCATIONS: u32 = 4_000;
+pub const IDLE_ALLOCATIONS: u32 = 4_000;
 /// For how long cycles are counted.
 pub const CYCLES_WINDOW: Duration = Duration::from_secs(1);
 
@@ -31,6 +31,15 @@ pub struct Site {
     pub sockets: Sockets,
     /// What it is started with.
     pub stage: Stage,
+}
+
+/// The memory of a server, all its processes together.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Bytes that an idle allocation adds.
+    pub each: f64,
+    /// Bytes that the keeper has for itself, where there is one.
+    pub keepers: Option<u64>,
 }
 
 impl Site {
@@ -83,13 +92,14 @@ impl Site {
         Ok(Pace { rate: completed as f64 / CYCLES_WINDOW.as_secs_f64(), load_bound })
     }
 
-    /// Bytes of resident memory that an idle allocation adds.
-    pub fn memory(&self) -> Result<f64, MeasureError> {
+    /// What memory idle allocations take.
+    pub fn memory(&self) -> Result<Memory, MeasureError> {
         let server = self.start(0)?;
         let before = server.resident_bytes();
         open_allocations(&self.sockets, IDLE_ALLOCATIONS)?;
         let after = server.resident_bytes();
-        Ok(after.saturating_sub(before) as f64 / f64::from(IDLE_ALLOCATIONS))
+        let each = after.saturating_sub(before) as f64 / f64::from(IDLE_ALLOCATIONS);
+        Ok(Memory { each, keepers: server.keepers_bytes()? })
     }
 
     fn start(&self, sessions: u32) -> Result<Server, MeasureError> {

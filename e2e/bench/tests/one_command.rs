@@ -81,9 +81,24 @@ fn packets_pass_every_server_and_the_table_tells_their_cost() {
             assert!(row[1..].iter().all(|cell| (0.05..200.0).contains(&figure(cell))), "{row:?}");
         }
     }
-    let [memory] = rows(&output, "| – |").try_into().unwrap();
+    // The keeper's own memory follows.
+    let memory = rows(&output, "| – |").swap_remove(0);
     let sizes = memory[..2].iter().map(|cell| figure(cell));
     assert!(sizes.into_iter().all(|bytes| (100.0..1e6).contains(&bytes)), "EdgeRelay and coturn: {memory:?}");
+}
+
+#[test]
+fn what_a_keeper_costs_is_told_beside_a_relay_without_one() {
+    let _cores = alone();
+    let servers = "edgerelay,edgerelay-without-keeper";
+    let output = bench(&relay(), servers, "cycles,memory", "up-160-1").output().unwrap();
+    let [cycles, memory, keepers] = rows(&output, "| – |").try_into().unwrap();
+    for row in [cycles, memory] {
+        assert_eq!(row.len(), 2 + 1, "with and without, and a ratio: {row:?}");
+        assert!(row.iter().all(|cell| figure(cell) > 0.0), "{row:?}");
+    }
+    assert_eq!(keepers.len(), 1, "who has no keeper has no memory of one: {keepers:?}");
+    assert!((1e4..1e8).contains(&figure(&keepers[0])), "{keepers:?}");
 }
 
 #[test]

@@ -99,9 +99,10 @@ impl Calls {
         (self, report)
     }
 
-    /// Ends all allocations.
-    pub fn leave(mut self) {
+    /// Ends all allocations; who has called.
+    pub fn leave(mut self) -> Vec<Caller> {
         self.callers.iter_mut().for_each(Caller::leave);
+        self.callers
     }
 
     fn send_what_is_due(&mut self, talk: &mut Talk) {

@@ -44,6 +44,12 @@ impl Report {
         self.flows().map(|flow| flow.lost().len()).sum()
     }
 
+    /// Packets that were lost though they left before or after a time.
+    pub fn lost_outside(&self, begin: Instant, end: Instant) -> usize {
+        let [begin, end] = [begin, end].map(|moment| moment.duration_since(self.begun));
+        self.flows().flat_map(Flow::lost).filter(|lost| !(begin..=end).contains(lost)).count()
+    }
+
     /// The longest that any direction of any call was silent.
     pub fn largest_gap(&self) -> Duration {
         self.largest_gaps().pop().unwrap_or_default()

@@ -3,4 +3,9 @@
 //!
 //! The relay has a core of its own; who loads it has the others. What is printed is what clients and peers saw.
 
+mod accounts;
+mod both_killed;
+mod crashes;
+mod scene;
+mod stream_clients;
 mod undisturbed;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, Deserializer};
 use toml::{Table, Value};
 
 use super::document::Document;
@@ -45,6 +46,13 @@ impl Layers {
             layers.exposed_file = Some(path.display().to_string());
         }
         Ok(layers)
+    }
+
+    /// Starts with what can be read of the file at `path`, as far as that goes.
+    pub fn from_readable(path: &Path) -> Self {
+        let text = File::read(path).and_then(File::text).unwrap_or_default();
+        let (table, _) = DeTable::parse_recoverable(&text);
+        Self { table: Table::deserialize(Deserializer::from(table)).unwrap_or_default(), ..Self::default() }
     }
 
     /// Starts with what the TOML document `text` says.
@@ -108,6 +116,12 @@ impl Layers {
                 }
             }
         }
+    }
+
+    /// `recovery.directory`, which can be told of settings that cannot be used, too.
+    pub fn recovery_directory(&self) -> Option<&Path> {
+        let directory = self.table.get("recovery")?.get("directory")?.as_str()?;
+        Some(Path::new(directory)).filter(|directory| directory.is_absolute())
     }
 
     /// The document that the layers make together.

@@ -69,6 +69,12 @@ impl Problems {
         ));
     }
 
+    /// These problems, and one more.
+    pub fn with(mut self, problem: Problem) -> Self {
+        self.problems.push(problem);
+        self
+    }
+
     /// What stops nothing, once.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)

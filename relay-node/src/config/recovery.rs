@@ -11,9 +11,10 @@ use super::host::Host;
 use super::local_ports;
 use super::problem::Problems;
 use super::relay::Relay;
+use crate::recovery::SOCKET;
 
-/// A path of a Unix socket has at most 107 bytes (unix(7)), of which this much is for the names within.
-const MOST_DIRECTORY: usize = 107 - "/relay.sock".len();
+/// A path of a Unix socket has at most 107 bytes (unix(7)).
+const MOST_DIRECTORY: usize = 107 - "/".len() - SOCKET.len();
 /// Room for a UUID or the name of a pod, which has at most 253 characters.
 const MOST_INSTANCE: usize = 253;
 

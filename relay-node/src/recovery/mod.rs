@@ -11,6 +11,7 @@
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
 mod boot;
+pub mod configuration;
 mod memory;
 pub mod ports;
 pub mod records;
@@ -19,3 +20,6 @@ pub mod survivors;
 mod vault;
 
 pub use vault::{Vault, VaultError};
+
+/// The name of the socket in a vault's directory by which a relay can be taken over that serves.
+pub const SOCKET: &str = "relay.sock";

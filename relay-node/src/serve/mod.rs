@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{self, AdminError, Health};
 use crate::config::{Config, Kept, Problems};
+use crate::recovery::configuration::Start;
 use crate::telemetry::{self, Allocations, Telemetry, TelemetryError};
 use crate::worker::{self, BoundListener, StartError, Workers};
 
@@ -80,22 +81,23 @@ pub type Load<'a> = dyn Fn() -> Result<(Config, Kept), Problems> + 'a;
 /// When the relay cannot be started, or cannot go on.
 pub fn run(load: &Load<'_>, announce: &dyn Fn(&Started<'_>) -> io::Result<()>) -> Result<(), ServeError> {
     let (config, kept) = load()?;
-    telemetry::start_log(&config.telemetry);
+    let start = Start { config, kept, fault: None };
+    telemetry::start_log(&start.config.telemetry);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
-    runtime.block_on(serve(load, config, kept, announce))
+    runtime.block_on(serve(load, start, announce))
 }
 
 async fn serve(
     load: &Load<'_>,
-    config: Config,
-    kept: Kept,
+    start: Start,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::install().map_err(ServeError::Control)?;
     let nonce_key = random_key().map_err(ServeError::Control)?;
-    let settings = settings::settings(&config, &nonce_key)?;
-    let plan = settings::plan(&config, kept.files(), settings)?;
+    let config = &start.config;
+    let settings = settings::settings(config, &nonce_key)?;
+    let plan = settings::plan(config, start.kept.files(), settings)?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let admin_listener = admin::bind(config.admin).await?;
     let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
@@ -107,11 +109,10 @@ async fn serve(
     let allocations = telemetry.allocations(&workers);
     tokio::spawn(admin::serve(admin_listener, Arc::clone(&health), telemetry.registry()));
 
-    log_start(&config, &workers, admin);
-    announce(&Started { config: &config, listeners: workers.bound(), admin })
-        .map_err(ServeError::Announcement)?;
+    log_start(config, &workers, admin);
+    announce(&Started { config, listeners: workers.bound(), admin }).map_err(ServeError::Announcement)?;
 
-    let mut reloader = Reloader::new(load, config, nonce_key, certificates, reloads);
+    let mut reloader = Reloader::new(load, start, None, nonce_key, certificates, reloads);
     let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
     drop(workers);
@@ -248,7 +249,8 @@ mod tests {
         let reloads = Arc::default();
         let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads).unwrap();
         let allocations = telemetry.allocations(&workers);
-        let mut reloader = Reloader::new(&self::config, config, [0; 32], Vec::new(), reloads);
+        let start = Start { config, kept, fault: None };
+        let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
         workers.stop();
         while workers.alive() {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::config::{Config, Files};
+use crate::config::{Config, Files, Kept};
+use crate::recovery::Vault;
+use crate::recovery::configuration::{self, Start};
 use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
@@ -47,33 +49,51 @@ pub(super) struct Reloader<'a> {
     /// What the relay was started with: what cannot change while it runs is as it is here.
     started: Config,
     current: Config,
+    /// What the files said last that was good.
+    kept: Kept,
+    /// Where that is kept for the next process.
+    vault: Option<&'a Vault>,
     nonce_key: NonceKey,
     certificates: Vec<Certificates>,
     reloads: Arc<Reloads>,
     /// What was said last of a configuration that cannot be used, so as not to say it every time.
     complaint: Option<String>,
+    /// What was said last of a configuration that cannot be kept.
+    unkept: Option<String>,
     /// What was said last to need a restart.
     pending: Vec<&'static str>,
 }
 
 impl<'a> Reloader<'a> {
+    /// For a relay that has just started with `start`, which from now on is the last good configuration.
     pub(super) fn new(
         load: &'a Load<'a>,
-        config: Config,
+        start: Start,
+        vault: Option<&'a Vault>,
         nonce_key: NonceKey,
         certificates: Vec<Certificates>,
         reloads: Arc<Reloads>,
     ) -> Self {
-        Self {
+        let mut reloader = Self {
             load,
-            started: config.clone(),
-            current: config,
+            started: start.config.clone(),
+            current: start.config,
+            kept: start.kept,
+            vault,
             nonce_key,
             certificates,
             reloads,
             complaint: None,
+            unkept: None,
             pending: Vec::new(),
+        };
+        match start.fault {
+            Some(problems) => {
+                reloader.complain(problems.to_string(), "started with the last good configuration")
+            }
+            None => reloader.keep(),
         }
+        reloader
     }
 
     /// The configuration that is in force.
@@ -91,15 +111,28 @@ impl<'a> Reloader<'a> {
                 self.reloads.applied.fetch_add(u64::from(changed), Ordering::Relaxed);
                 self.reloads.valid.store(true, Ordering::Relaxed);
             }
-            Err(complaint) => {
-                self.reloads.valid.store(false, Ordering::Relaxed);
-                if self.complaint.as_ref() != Some(&complaint) {
-                    self.reloads.failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(problem = complaint, "the last good configuration stays in force");
-                    self.complaint = Some(complaint);
-                }
-            }
+            Err(complaint) => self.complain(complaint, "the last good configuration stays in force"),
         }
+    }
+
+    /// Says once what is wrong with the configuration, and what is done about it.
+    fn complain(&mut self, complaint: String, done: &str) {
+        self.reloads.valid.store(false, Ordering::Relaxed);
+        if self.complaint.as_ref() != Some(&complaint) {
+            self.reloads.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(problem = complaint, "{done}");
+            self.complaint = Some(complaint);
+        }
+    }
+
+    /// Keeps the configuration for a process that finds its files broken.
+    fn keep(&mut self) {
+        let Some(vault) = self.vault else { return };
+        let unkept = configuration::keep(vault, &self.kept).err().map(|error| error.to_string());
+        if let Some(why) = unkept.as_ref().filter(|_| unkept != self.unkept) {
+            tracing::warn!(why, "the configuration cannot be kept: after a crash, its files are needed");
+        }
+        self.unkept = unkept;
     }
 
     /// Whether something changed, or why it cannot be used.
@@ -126,6 +159,10 @@ impl<'a> Reloader<'a> {
             self.current = new;
         }
         renewals.into_iter().for_each(Renewal::apply);
+        if kept != self.kept || self.unkept.is_some() {
+            self.kept = kept;
+            self.keep();
+        }
         Ok(changed)
     }
 

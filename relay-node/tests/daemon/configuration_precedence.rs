@@ -157,3 +157,32 @@ fn files_of_secrets_are_arguments() {
     let Command::Serve(arguments) = cli.command else { panic!("serve was asked for") };
     assert!(arguments.layers(std::iter::empty()).is_ok());
 }
+
+#[test]
+fn where_calls_are_kept_can_be_told_of_settings_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edgerelay.toml");
+    let told = |file: &str, variables: &[(&str, &str)], flags: &[&str]| {
+        fs::write(&path, file).unwrap();
+        let arguments = ["edgerelay", "serve", "--config", path.to_str().unwrap()];
+        let cli = Cli::try_parse_from(arguments.iter().chain(flags)).unwrap();
+        let Command::Serve(arguments) = cli.command else { panic!("serve was asked for") };
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        arguments.recovery_directory(variables).map(|path| path.to_str().unwrap().to_owned())
+    };
+    let good = "recovery.directory = '/file'\n";
+    for broken in ["realm = 'a", "realm = 1", "a = b = c", "[[", "none = 1", "\u{0}"] {
+        let file = format!("{good}{broken}");
+        assert_eq!(told(&file, &[], &[]).as_deref(), Some("/file"), "{broken}");
+    }
+    let section = "realm = a b\n[recovery]\ntake_over = ?\ndirectory = '/file'\n[limits";
+    assert_eq!(told(section, &[], &[]).as_deref(), Some("/file"));
+    let variable = [("EDGERELAY_RECOVERY__DIRECTORY", "/variable"), ("EDGERELAY_\u{e9}", "x")];
+    assert_eq!(told(good, &variable, &[]).as_deref(), Some("/variable"));
+    assert_eq!(told(good, &variable, &["--recovery-directory=/flag", "--set=x"]).as_deref(), Some("/flag"));
+    for (file, none) in
+        [("", "nothing"), ("recovery = 1", "no table"), ("recovery.directory = 'here'", "relative")]
+    {
+        assert_eq!(told(file, &[], &[]), None, "{none}");
+    }
+}

@@ -1,0 +1,147 @@
+//! `kill -9` of keeper and relay, and `serve` again on the same directory, as after the restart of a container.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use edgerelay_e2e::Network;
+use edgerelay_e2e::calls::{Calls, INTERVAL};
+use edgerelay_e2e::client::Client;
+use edgerelay_e2e::peer::Peer;
+use edgerelay_e2e::relay::Relay;
+use edgerelay_e2e::{binary, cores};
+use tempfile::TempDir;
+use testbed::eventually_true;
+
+use crate::accounts;
+use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_noticed};
+
+/// What is aimed at is a second; a busy machine has less time for the relay.
+const SILENCE: Duration = Duration::from_secs(3);
+const ALLOCATION_MISMATCH: u16 = 437;
+
+/// A directory in memory, as `recovery.directory` is best, and the settings of a relay that keeps its records there.
+struct Place {
+    directory: TempDir,
+    setting: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = TempDir::with_prefix_in("edgerelay-", "/dev/shm").expect("there is a tmpfs");
+        let setting = format!("{:?}", directory.path().join("vault"));
+        Self { directory, setting }
+    }
+
+    fn settings<'s>(&'s self, others: &[(&'s str, &'s str)]) -> Vec<(&'s str, &'s str)> {
+        assert!(self.directory.path().is_dir());
+        [others, &[("recovery.directory", &self.setting)]].concat()
+    }
+}
+
+#[test]
+fn calls_go_on_at_connected_and_unconnected_sockets() {
+    let network = Network::new();
+    // Else the kernel would tell a few clients only that nobody listens.
+    network.relay.namespace.sysctl("ipv4/icmp_ratelimit", "0").expect("root may");
+    network.relay.namespace.sysctl("ipv6/icmp/ratelimit", "0").expect("root may");
+    let place = Place::new();
+    let settings = place.settings(&SETTINGS);
+    let mut relay = Relay::as_shipped(&network, &settings);
+    let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
+    let course = during(&network, &relay, calls, || {
+        std::thread::sleep(Duration::from_secs(2));
+        let killed = Instant::now();
+        relay.kill_all();
+        let next = relay.another(binary::relay(), &settings);
+        std::thread::sleep(Duration::from_secs(5));
+        (next, killed)
+    });
+    let (next, killed) = course.outcome;
+    relay.becomes(next);
+    let report = &course.report;
+    let impact = report.impacts(&[killed])[0];
+    println!("both killed at {impact}; aim: less than a second");
+    nobody_noticed(report, SILENCE);
+    assert!(
+        report.unreachable(true) > 0,
+        "no connected client was told that nobody listened: the test shows nothing"
+    );
+    assert_eq!(report.unreachable(false), 0);
+    // While nobody listens, packets are lost, with those that were on their way; no others are.
+    let lost = report.lost_outside(killed - INTERVAL, killed + impact.gap);
+    assert_eq!(lost, 0, "packets were lost before or after the silence");
+    accounts::are_exactly_those_of(course.calls, &network, &relay);
+}
+
+#[test]
+fn ten_thousand_allocations_are_restored() {
+    const COUNT: usize = 10_000;
+    /// Of how many each is used afterwards.
+    const SAMPLE: usize = 50;
+    let network = Network::new();
+    let place = Place::new();
+    let settings = place.settings(&[
+        ("limits.user.allocations", "10000"),
+        ("limits.answers.per_source_bytes_per_second", "10000000"),
+        ("limits.answers.total_bytes_per_second", "10000000"),
+    ]);
+    let mut relay = Relay::as_shipped(&network, &settings);
+    let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
+    let mut clients: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let mut client = Client::udp(&network.alice, relay.plain(), relay.credential("alice"));
+            let relayed = client.allocate().expect("within the limits");
+            client.permit(peer.address()).expect("the peer's address is public");
+            (client, relayed)
+        })
+        .collect();
+    cores::leave_the_relays();
+
+    let killed = Instant::now();
+    relay.kill_all();
+    let next = relay.another(binary::relay(), &settings);
+    relay.becomes(next);
+    let (last, _) = clients.last_mut().expect("there are many");
+    last.refresh(600).expect("the last one is still there");
+    println!("{COUNT} allocations restored: an answer {:?} after the kill", killed.elapsed());
+    relay.await_ready();
+    assert_eq!(relay.allocations(), COUNT as u64);
+    println!("the relay says: {}", lines_with(&relay.log(), "restored"));
+    for (client, relayed) in clients.iter_mut().step_by(SAMPLE) {
+        peer.send(*relayed, b"still there?");
+        assert_eq!(client.data(), Some((peer.address(), b"still there?".to_vec())));
+    }
+}
+
+#[test]
+fn a_port_that_somebody_took_ends_its_allocation_only() {
+    let network = Network::new();
+    let place = Place::new();
+    let settings = place.settings(&SETTINGS);
+    let mut relay = Relay::as_shipped(&network, &settings);
+    let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
+    let mut clients = ["alice", "bob", "carol"].map(|user| {
+        let mut client = Client::udp(&network.alice, relay.plain(), relay.credential(user));
+        let relayed = client.allocate().expect("within the limits");
+        client.permit(peer.address()).expect("the peer's address is public");
+        (client, relayed)
+    });
+
+    relay.kill_all();
+    let taken = clients[1].1;
+    let _somebody = network.relay.namespace.enter(|| UdpSocket::bind(taken)).expect("nobody has it");
+    let next = relay.another(binary::relay(), &settings);
+    relay.becomes(next);
+    relay.await_ready();
+    eventually_true(SOON, "two allocations to be there", || relay.allocations() == 2);
+    assert_eq!(clients[1].0.refresh(600), Err(ALLOCATION_MISMATCH));
+    for (client, relayed) in clients.iter_mut().filter(|(_, relayed)| *relayed != taken) {
+        peer.send(*relayed, b"still there?");
+        assert_eq!(client.data(), Some((peer.address(), b"still there?".to_vec())));
+        client.refresh(0).expect("it is still there");
+    }
+}
+
+fn lines_with(log: &str, word: &str) -> String {
+    log.lines().filter(|line| line.contains(word)).collect::<Vec<_>>().join("\n")
+}

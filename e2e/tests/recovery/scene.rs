@@ -1,0 +1,69 @@
+//! What each scenario stands on: a relay with two workers, and 200 calls through it beside which others come and go.
+
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use edgerelay_e2e::Network;
+use edgerelay_e2e::calls::{Calls, Report};
+use edgerelay_e2e::pace::Over;
+use edgerelay_e2e::passers_by::{PassersBy, pass_by};
+use edgerelay_e2e::relay::Relay;
+
+pub(crate) const CALLS: usize = 200;
+/// What a user may have by default.
+pub(crate) const OF_EACH_USER: usize = 100;
+pub(crate) const WORKERS: usize = 2;
+/// What each relay is started with: few ports, so that one that is not given back is missed.
+pub(crate) const SETTINGS: [(&str, &str); 2] =
+    [("workers", "{ count = 2, pin = false }"), ("relay.ports", "\"50000-50299\"")];
+/// The ports of a family.
+pub(crate) const PORTS: usize = 300;
+/// What a worker holds in its hands at most.
+pub(crate) const BATCH: usize = 128;
+/// How long a relay may take for what it does at once on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// How it went.
+pub(crate) struct Course<T> {
+    /// The calls go on.
+    pub(crate) calls: Calls,
+    pub(crate) report: Report,
+    /// What the disturbance returned.
+    pub(crate) outcome: T,
+}
+
+/// Has calls go on and passers-by come and go while `disturb` does its work.
+pub(crate) fn during<T>(
+    network: &Network,
+    relay: &Relay<'_>,
+    calls: Calls,
+    disturb: impl FnOnce() -> T,
+) -> Course<T> {
+    let over = AtomicBool::new(false);
+    let over = &over;
+    thread::scope(|scope| {
+        let calls = scope.spawn(move || calls.talk(over));
+        let passers_by = scope.spawn(move || pass_by(network, relay, over));
+        let outcome = {
+            let _over = Over(over);
+            disturb()
+        };
+        let (calls, report) = calls.join().expect("the calls go on");
+        let PassersBy { count, slowest } = passers_by.join().expect("passers-by are served");
+        println!(
+            "{report}  {count} passers-by, of whom the slowest took {:.0} ms",
+            slowest.as_secs_f64() * 1e3
+        );
+        assert!(count > 0, "nobody passed by");
+        Course { calls, report, outcome }
+    })
+}
+
+/// Asserts that no client has noticed anything but a silence of up to `silence`.
+pub(crate) fn nobody_noticed(report: &Report, silence: Duration) {
+    assert_eq!(report.unplanned(), 0, "clients made transactions that were not due");
+    assert!(report.failures().is_empty(), "{:?}", report.failures());
+    let gap = report.largest_gap();
+    assert!(gap < silence, "a call was silent for {gap:?}");
+}
