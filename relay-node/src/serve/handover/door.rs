@@ -15,9 +15,8 @@ use tokio::time::sleep;
 
 use super::line::Line;
 use crate::net::passing;
+use crate::recovery::SOCKET;
 
-/// The socket's name in the directory.
-const NAME: &str = "relay.sock";
 /// Its name until it is in place.
 const NEW: &str = "relay.new";
 /// How long to wait when a visitor cannot be let in.
@@ -85,7 +84,7 @@ pub enum Entrance {
 
 /// Goes to the relay that has its door in `directory`.
 pub async fn knock(directory: &Path) -> io::Result<Line> {
-    let stream = UnixStream::connect(directory.join(NAME)).await?;
+    let stream = UnixStream::connect(directory.join(SOCKET)).await?;
     ensure_same_user(&stream)?;
     Ok(Line::over(stream))
 }
@@ -108,7 +107,7 @@ fn listen(directory: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     // There is one at every moment.
-    fs::rename(&new, directory.join(NAME))?;
+    fs::rename(&new, directory.join(SOCKET))?;
     UnixListener::from_std(listener)
 }
 
@@ -143,7 +142,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "nobody is behind it");
 
         let door = Door::open(Some(directory.path()), None).unwrap();
-        let mode = fs::metadata(directory.path().join(NAME)).unwrap().permissions().mode();
+        let mode = fs::metadata(directory.path().join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(says_something(knock(directory.path()).await.unwrap(), &door).await, Request::Resume);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);

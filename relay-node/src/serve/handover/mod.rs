@@ -14,6 +14,7 @@
 //! Whatever goes wrong before the moment, the old one goes on as if nothing had been, within seconds. After it,
 //! the new one serves.
 
+pub mod arrival;
 pub mod door;
 pub mod giving;
 pub mod line;

@@ -13,7 +13,6 @@ use super::line::{Line, LineError};
 use super::message::{self, Near, PROTOCOL, Passed, Reply, Request, Welcome};
 use super::neighbours::Neighbour;
 use crate::recovery::Vault;
-use crate::recovery::state::State;
 use crate::worker::InheritedListener;
 
 /// How long the old one may take for an answer.
@@ -160,14 +159,6 @@ impl Taking {
             }
         }
         Ok(left)
-    }
-
-    /// Takes the old one's place, as `generation`: from here on there is no way back.
-    ///
-    /// # Errors
-    /// When it does not stand still any more.
-    pub fn take_place(&self, state: &State, generation: u64) -> Result<(), TakeError> {
-        if state.take_offer(generation) { Ok(()) } else { Err(TakeError::Late) }
     }
 
     /// Tells the old one that it is over, and who its neighbours are from now on: it lets go. It has become a
