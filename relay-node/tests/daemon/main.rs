@@ -14,6 +14,7 @@ mod admin_under_attack;
 mod command_line;
 mod configuration_errors;
 mod configuration_precedence;
+mod crash_recovery;
 mod drain;
 mod fair_rounds;
 mod fair_streams;
