@@ -4,6 +4,7 @@
 
 mod drain;
 pub mod handover;
+mod notify;
 mod reload;
 mod settings;
 mod signals;
@@ -113,6 +114,7 @@ async fn serve(
     announce(&Started { config, listeners: workers.bound(), admin }).map_err(ServeError::Announcement)?;
 
     let mut reloader = Reloader::new(load, start, None, nonce_key, certificates, reloads);
+    notify::ready(reloader.status());
     let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
     drop(workers);
@@ -143,7 +145,7 @@ async fn until_end(
     loop {
         tokio::select! {
             told = signals.next() => match told {
-                Told::Reload => reloader.reload(workers),
+                Told::Reload => reloader.reload_as_told(workers),
                 Told::Stay => drain.take_back(),
                 Told::End if drain.is_on() => {
                     tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
@@ -258,6 +260,7 @@ mod tests {
         }
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
 
+        notify::ready(reloader.status());
         let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
         assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))), "{end:?}");
     }

@@ -30,6 +30,7 @@ mod otlp_export;
 mod proxied_streams;
 mod readme;
 mod reload;
+mod service_manager;
 mod slow_readers;
 mod slow_writers;
 mod start_errors;
