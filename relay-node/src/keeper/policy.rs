@@ -140,7 +140,9 @@ mod tests {
         let starts = crashes(Crash::Fault, true, &[5.5; 20]);
         assert!(takes(&starts).iter().all(|takes| *takes == Takes::All));
         let starts = crashes(Crash::Fault, true, &[11.0; 20]);
-        assert!(starts.iter().all(|start| start.takes == Takes::All && start.pause.is_zero() && start.afresh));
+        assert!(
+            starts.iter().all(|start| start.takes == Takes::All && start.pause.is_zero() && start.afresh)
+        );
     }
 
     #[test]

@@ -193,7 +193,9 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
         let pause_seconds = next.pause.as_secs_f64();
         let how = describe(crash, status);
         self.tell(|| match next.takes {
-            Takes::All => tracing::error!(how, pause_seconds, "the relay crashed: its calls go on in a new one"),
+            Takes::All => {
+                tracing::error!(how, pause_seconds, "the relay crashed: its calls go on in a new one")
+            }
             Takes::WithoutSuspects => tracing::error!(
                 how,
                 pause_seconds,
