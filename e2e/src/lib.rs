@@ -31,6 +31,7 @@ pub mod spoof;
 pub mod steady;
 pub mod stream;
 pub mod transport;
+pub mod video_call;
 pub mod wire;
 
 pub use network::{Network, Party};

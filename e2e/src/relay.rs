@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use testbed::{Process, eventually, eventually_true, family, http};
+use testbed::{Process, eventually, eventually_true, http};
 
 use crate::binary;
 use crate::certificate::{Certificate, Key};
@@ -108,8 +108,23 @@ impl<'n> Relay<'n> {
     pub fn await_ready(&mut self) {
         eventually_true(START, "the relay to be ready", || {
             assert!(self.process.runs(), "the relay has ended:\n{}", self.process.output());
-            self.admin("/ready").is_some_and(|(status, _)| status == 200)
+            self.is_ready()
         });
+    }
+
+    /// Whether it says that it serves.
+    pub fn is_ready(&self) -> bool {
+        self.admin("/ready").is_some_and(|(status, _)| status == 200)
+    }
+
+    /// The id of the process that was started.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends a signal to that process.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// The process that was started: the keeper, where there is one.
@@ -133,10 +148,7 @@ impl<'n> Relay<'n> {
 
     /// Kills the keeper and the process that serves.
     pub fn kill_all(&self) {
-        for member in family::members(self.process.id()) {
-            // The keeper's end is the other one's too.
-            let _ = Pid::from_raw(member.pid).map(|pid| kill_process(pid, Signal::KILL));
-        }
+        self.process.kill_all();
     }
 
     /// The folder with its configuration, where a test may put what belongs to it.

@@ -120,6 +120,14 @@ impl Process {
         family::youngest(self.id()).expect("the program runs")
     }
 
+    /// Kills all its processes, the one that was started first.
+    pub fn kill_all(&self) {
+        for member in family::members(self.id()) {
+            // The first one's end may be that of the others too.
+            let _ = Pid::from_raw(member.pid).map(|pid| kill_process(pid, Signal::KILL));
+        }
+    }
+
     /// Bytes of physical memory that all its processes occupy; what they share counts once.
     ///
     /// # Panics

@@ -9,34 +9,15 @@ use edgerelay_e2e::client::Client;
 use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::{binary, cores};
-use tempfile::TempDir;
 use testbed::eventually_true;
 
 use crate::accounts;
+use crate::place::Place;
 use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_noticed};
 
 /// What is aimed at is a second; a busy machine has less time for the relay.
 const SILENCE: Duration = Duration::from_secs(3);
 const ALLOCATION_MISMATCH: u16 = 437;
-
-/// A directory in memory, as `recovery.directory` is best, and the settings of a relay that keeps its records there.
-struct Place {
-    directory: TempDir,
-    setting: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        let directory = TempDir::with_prefix_in("edgerelay-", "/dev/shm").expect("there is a tmpfs");
-        let setting = format!("{:?}", directory.path().join("vault"));
-        Self { directory, setting }
-    }
-
-    fn settings<'s>(&'s self, others: &[(&'s str, &'s str)]) -> Vec<(&'s str, &'s str)> {
-        assert!(self.directory.path().is_dir());
-        [others, &[("recovery.directory", &self.setting)]].concat()
-    }
-}
 
 #[test]
 fn calls_go_on_at_connected_and_unconnected_sockets() {

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::accounts;
-use crate::scene::{BATCH, CALLS, OF_EACH_USER, SETTINGS, WORKERS, during, nobody_noticed};
+use crate::scene::{BATCH, CALLS, OF_EACH_USER, SETTINGS, WORKERS, during, nobody_noticed, seed};
 
 const DURATION: Duration = Duration::from_secs(60);
 /// What is aimed at is 200 ms; a busy machine has less time for the relay.
@@ -37,10 +37,7 @@ fn calls_outlive_every_kill() {
 
 /// Kills the relay's process until the time is over; when that was.
 fn kill_again_and_again(relay: &Relay<'_>) -> Vec<Instant> {
-    let seed = std::env::var("RECOVERY_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| rand::rng().random());
-    println!("kills follow from RECOVERY_SEED={seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed());
     let begun = Instant::now();
     let mut kills = Vec::new();
     loop {

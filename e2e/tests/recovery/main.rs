@@ -5,7 +5,10 @@
 
 mod accounts;
 mod both_killed;
+mod browsers;
 mod crashes;
+mod handovers;
+mod place;
 mod scene;
 mod stream_clients;
 mod undisturbed;

@@ -9,6 +9,7 @@ use edgerelay_e2e::calls::{Calls, Report};
 use edgerelay_e2e::pace::Over;
 use edgerelay_e2e::passers_by::{PassersBy, pass_by};
 use edgerelay_e2e::relay::Relay;
+use rand::RngExt as _;
 
 pub(crate) const CALLS: usize = 200;
 /// What a user may have by default.
@@ -66,4 +67,12 @@ pub(crate) fn nobody_noticed(report: &Report, silence: Duration) {
     assert!(report.failures().is_empty(), "{:?}", report.failures());
     let gap = report.largest_gap();
     assert!(gap < silence, "a call was silent for {gap:?}");
+}
+
+/// What a scenario's random moments follow from: another one each time, or `RECOVERY_SEED`.
+pub(crate) fn seed() -> u64 {
+    let wanted = std::env::var("RECOVERY_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = wanted.unwrap_or_else(|| rand::rng().random());
+    println!("all that is random follows from RECOVERY_SEED={seed}");
+    seed
 }

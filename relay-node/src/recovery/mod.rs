@@ -18,6 +18,7 @@ mod memory;
 pub mod ports;
 pub mod records;
 pub mod state;
+pub mod superseded;
 pub mod survivors;
 mod vault;
 
