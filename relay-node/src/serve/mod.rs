@@ -45,6 +45,9 @@ use signals::{Signals, Told};
 /// How often events are taken from the workers, before their queues are full, and whether they live.
 const ROUND: Duration = Duration::from_millis(50);
 
+/// How long a worker may take for one round. On a machine with too much to do it may not get a core for a while.
+const STALL: Duration = Duration::from_secs(5);
+
 /// Why a relay did not start, or did not go on.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -81,6 +84,9 @@ pub enum ServeError {
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+    /// The same.
+    #[error("worker {0} does not finish its round: report this fault of the program. Start the relay again")]
+    WorkerStalled(usize),
 }
 
 /// What a relay that has just started is.
@@ -266,6 +272,9 @@ async fn until_end(
                 allocations.note();
                 if let Some(worker) = workers.dead_worker() {
                     return Err(ServeError::WorkerEnded(worker));
+                }
+                if let Some(worker) = workers.stalled(STALL) {
+                    return Err(ServeError::WorkerStalled(worker));
                 }
                 if drain.is_over(reloader.current().drain_deadline) {
                     return Ok(());

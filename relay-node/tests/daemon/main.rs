@@ -26,6 +26,7 @@ mod handover_between_workers;
 mod icmp_errors;
 mod inherited_calls;
 mod inherited_listeners;
+mod keeper;
 mod kept_configuration;
 mod logs;
 mod metrics_count_traffic;

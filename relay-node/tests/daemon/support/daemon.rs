@@ -159,6 +159,11 @@ impl Daemon {
         self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()
     }
 
+    /// The process that was started.
+    pub fn first(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed()).unwrap()
+    }
+
     /// The process that serves.
     pub fn relay(&self) -> Pid {
         Pid::from_raw(self.process.youngest().pid).unwrap()
