@@ -14,6 +14,8 @@ mod boot;
 pub mod configuration;
 pub mod keys;
 pub mod listeners;
+#[cfg(test)]
+mod example;
 mod memory;
 pub mod ports;
 pub mod records;
