@@ -61,11 +61,11 @@ fn found(vault: &Vault) -> Vec<String> {
     let mut found = Vec::new();
     for survivor in &estate.survivors {
         found.push(text(&Box::new(&survivor.allocation)));
-        found.extend(survivor.permissions.iter().map(|it| text(it)));
-        found.extend(survivor.channels.iter().map(|it| text(it)));
+        found.extend(survivor.permissions.iter().map(text));
+        found.extend(survivor.channels.iter().map(text));
     }
-    found.extend(estate.deletions.iter().map(|it| text(it)));
-    found.extend(estate.reservations.iter().map(|it| text(it)));
+    found.extend(estate.deletions.iter().map(text));
+    found.extend(estate.reservations.iter().map(text));
     found.sort();
     found
 }
