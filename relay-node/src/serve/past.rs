@@ -100,6 +100,7 @@ impl<'a> Past<'a> {
             lost.tell(prepared.restored(), began);
         }
         // From here on it is this relay's records that count.
+        self.state.set_keeper(self.birth.keeper);
         self.state.set_generation(self.generation);
         let workers = prepared.start()?;
         self.remove_all_but(&[self.generation]);
