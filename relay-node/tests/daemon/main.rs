@@ -19,6 +19,7 @@ mod drain;
 mod fair_rounds;
 mod fair_streams;
 mod few_sources_many_connections;
+mod files_lost_in_a_crash;
 mod garbage_after_allocate;
 mod hairpin;
 mod half_frames;
