@@ -4,6 +4,7 @@
 
 mod drain;
 pub mod handover;
+mod notify;
 mod panics;
 mod past;
 mod reload;
@@ -212,6 +213,7 @@ async fn serve(
 
     let mut reloader =
         Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
+    notify::ready(reloader.status());
     let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
     if let (Err(error), Some(_)) = (&end, &past) {
         tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
@@ -247,7 +249,7 @@ async fn until_end(
     loop {
         tokio::select! {
             told = signals.next() => match told {
-                Told::Reload => reloader.reload(workers),
+                Told::Reload => reloader.reload_as_told(workers),
                 Told::Stay => drain.take_back(),
                 Told::End if drain.is_on() => {
                     tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
