@@ -9,7 +9,7 @@ use edgerelay::cli::{Cli, Command, ConfigArgs, CredentialArgs};
 use edgerelay::config::{Config, Host, Kept, Offer, Problems};
 use edgerelay::ice_servers::{IceServers, IceServersError};
 use edgerelay::serve::{self, ServeError};
-use edgerelay::{dev, trial};
+use edgerelay::{dev, reload, trial};
 
 /// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => fail(FAILED, &error).into(),
+        },
+        Command::Reload(arguments) => match reload::run(arguments.directory(vars_os())) {
+            Ok(()) => print(&"the relay has handed over to itself"),
+            Err(error) => fail(1, &error),
         },
         Command::Check(arguments) => match load(&arguments) {
             Ok((config, _)) => print(&config),
