@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         },
         Command::Reload(arguments) => match reload::run(arguments.directory(vars_os())) {
             Ok(()) => print(&"the relay has handed over to itself"),
-            Err(error) => fail(1, &error),
+            Err(error) => fail(FAILED, &error).into(),
         },
         Command::Check(arguments) => match load(&arguments) {
             Ok((config, _)) => print(&config),
