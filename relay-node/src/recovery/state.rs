@@ -129,16 +129,6 @@ impl State {
         offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// The number of the keeper of the generation that counts; 0 if it has none.
-    pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
-    }
-
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
-        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
-    }
-
     /// A number for a new generation, which nobody else gets.
     pub fn next_generation(&self) -> u64 {
         self.word(word::LAST_GENERATION).fetch_add(1, Ordering::AcqRel).wrapping_add(1)
