@@ -85,6 +85,7 @@ impl Calls {
     /// Talks until it is `over`, away from the relay's core; what became of it.
     pub fn talk(mut self, over: &AtomicBool) -> (Self, Report) {
         cores::leave_the_relays();
+        cores::go_first();
         let begun = Instant::now();
         let mut talk = Talk { begun, packets: 0, upkeeps: 0, patrols: 0, last: begun, stall: Duration::ZERO };
         while !over.load(Ordering::Relaxed) {
