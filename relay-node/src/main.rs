@@ -13,31 +13,41 @@ use edgerelay::{dev, trial};
 
 /// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
+/// Something else is in the way.
+const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(arguments) => match serve::run(&|| load(&arguments), &|_| Ok(())) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error @ (ServeError::Configuration(_) | ServeError::Settings(_))) => fail(UNUSABLE, &error),
-            Err(error) => fail(1, &error),
-        },
+        Command::Serve(arguments) => {
+            let directory = || arguments.recovery_directory(vars_os());
+            serve::run(&|| load(&arguments), &directory, &served).into()
+        }
         Command::Dev(arguments) => match dev::run(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, &error),
+            Err(error) => fail(FAILED, &error).into(),
         },
         Command::Try(arguments) => match trial::run(&arguments) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
-            Err(error) => fail(1, &error),
+            Err(error) => fail(FAILED, &error).into(),
         },
         Command::Check(arguments) => match load(&arguments) {
             Ok((config, _)) => print(&config),
-            Err(problems) => fail(UNUSABLE, &problems),
+            Err(problems) => fail(UNUSABLE, &problems).into(),
         },
         Command::Credential(arguments) => match credential(arguments) {
             Ok(servers) => print(&servers),
-            Err(error) => fail(UNUSABLE, &error),
+            Err(error) => fail(UNUSABLE, &error).into(),
         },
+    }
+}
+
+/// What a relay ends with.
+fn served(end: Result<(), ServeError>) -> u8 {
+    match end {
+        Ok(()) => 0,
+        Err(error @ (ServeError::Configuration(_) | ServeError::Settings(_))) => fail(UNUSABLE, &error),
+        Err(error) => fail(FAILED, &error),
     }
 }
 
@@ -58,7 +68,7 @@ fn print(answer: &impl Display) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "why a command failed; logs may not have begun")]
-fn fail(code: u8, error: &impl Display) -> ExitCode {
+fn fail(code: u8, error: &impl Display) -> u8 {
     eprintln!("edgerelay: {error}");
-    ExitCode::from(code)
+    code
 }

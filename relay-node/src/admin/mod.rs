@@ -4,7 +4,7 @@ mod health;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,12 +57,17 @@ struct Ready {
     state: Readiness,
 }
 
-/// Takes the address of the admin server.
+/// Listens where the admin server is to be, by `inherited` if that is open already.
 ///
 /// # Errors
-/// When it cannot be had.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, AdminError> {
-    TcpListener::bind(address).await.map_err(|source| AdminError { address, source })
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr, inherited: Option<net::TcpListener>) -> Result<TcpListener, AdminError> {
+    let listener = inherited.map_or_else(|| net::TcpListener::bind(address), Ok);
+    let listener = listener.and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    listener.map_err(|source| AdminError { address, source })
 }
 
 /// Serves `/live`, `/ready` and `/metrics` for as long as the runtime lives.

@@ -17,6 +17,7 @@ use turn::credentials::{Secret, SecretError};
 use crate::cli::DevArgs;
 use crate::config::{Config, Host, Layers};
 use crate::ice_servers::{self, IceServers, TimedCredential};
+use crate::recovery::keys::Keys;
 use crate::serve::{self, ServeError, Started};
 use crate::worker::StartError;
 
@@ -85,7 +86,7 @@ pub fn run(arguments: &DevArgs) -> Result<(), DevError> {
         tell(&IceServers::new(urls, TimedCredential::new(&key, "dev", CREDENTIAL_LIFETIME)));
         Ok(())
     };
-    let end = serve::run(&load, &announce);
+    let end = serve::run_alone(&load, &announce);
     State::remove_own()?;
     end.map_err(|error| match error {
         ServeError::Workers(StartError::Listener { transport, address, source })
@@ -159,5 +160,5 @@ fn write_identity(directory: &Path) -> Result<String, DevError> {
 }
 
 fn random_secret() -> io::Result<String> {
-    Ok(serve::random_key()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Keys::random()?.nonce.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,4 +1,8 @@
-//! The limit of open files: every allocation takes one.
+//! The limit of open files: every allocation takes one. And copies of what others hold open.
+#![allow(unsafe_code, reason = "a descriptor that somebody else holds is a number")]
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -10,4 +14,14 @@ pub fn raise_limit() -> u64 {
         Ok(()) => limit.maximum.unwrap_or(u64::MAX),
         Err(_) => limit.current.unwrap_or(u64::MAX),
     }
+}
+
+/// Another descriptor of what `held` is, which somebody of this process has open.
+///
+/// # Errors
+/// When nobody has, or too few open files are allowed.
+pub fn copy_of(held: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: it is used for one system call, which refuses a number that is no descriptor.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(held) };
+    borrowed.try_clone_to_owned()
 }

@@ -6,16 +6,19 @@
 //! | records of allocations | [`records`], shared memory, a file for each worker | the vault |
 //! | which relayed addresses are open | [`ports`], for other relays of the node to see | the vault |
 //! | which records count, crashes, suspects | [`state`], one page of shared memory | the vault |
-//! | listeners, keys, the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
+//! | [`listeners`], [`keys`], the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
 mod boot;
 pub mod configuration;
+pub mod keys;
+pub mod listeners;
 mod memory;
 pub mod ports;
 pub mod records;
 pub mod state;
+pub mod superseded;
 pub mod survivors;
 mod vault;
 

@@ -53,6 +53,7 @@ mod word {
     pub(super) const LEFT_OUT: usize = 12;
     pub(super) const NEXT_SUSPECT: usize = 13;
     pub(super) const OFFERED: usize = 14;
+    pub(super) const KEEPER: usize = 15;
     pub(super) const TOUCHED: usize = 16;
     pub(super) const SUSPECTS: usize = TOUCHED + super::WORKERS;
     pub(super) const END: usize = SUSPECTS + super::SUSPECTS;
@@ -91,15 +92,26 @@ impl State {
         self.word(word::GENERATION).store(generation, Ordering::Release);
     }
 
+    /// The number of the keeper of the generation that counts; 0 if it has none.
+    pub fn keeper(&self) -> u32 {
+        self.word(word::KEEPER).load(Ordering::Acquire) as u32
+    }
+
+    /// Says so.
+    pub fn set_keeper(&self, keeper: u32) {
+        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
+    }
+
     /// The relay that serves stands still and offers its place to `generation`.
     pub fn offer(&self, generation: u64) {
         self.word(word::OFFERED).store(generation, Ordering::Release);
     }
 
-    /// Takes the place that was offered, if it still is: from now on `generation` counts.
-    pub fn take_offer(&self, generation: u64) -> bool {
+    /// Takes the place that was offered, if it still is: from now on `generation` counts, which `keeper` keeps.
+    pub fn take_offer(&self, generation: u64, keeper: u32) -> bool {
         let taken = self.end_offer(generation);
         if taken {
+            self.set_keeper(keeper);
             self.set_generation(generation);
         }
         taken

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::notify;
 use crate::admin::Health;
 use crate::worker::Workers;
 
@@ -35,6 +36,7 @@ impl<'a> Drain<'a> {
         self.since = Some(Instant::now());
         self.health.set_draining(true);
         self.workers.drain();
+        notify::stopping("Draining: the relay ends with its last call");
     }
 
     /// Takes new allocations again.
@@ -45,6 +47,7 @@ impl<'a> Drain<'a> {
         }
         self.workers.resume();
         self.health.set_draining(false);
+        notify::ready("Serving");
         tracing::info!("the drain is taken back: new allocations are served again");
     }
 

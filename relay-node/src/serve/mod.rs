@@ -4,21 +4,33 @@
 
 mod drain;
 pub mod handover;
+mod notify;
+mod panics;
+mod past;
 mod reload;
 mod settings;
 mod signals;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use thiserror::Error;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{self, AdminError, Health};
-use crate::config::{Config, Kept, Problems};
+use crate::config::{Config, Kept, Problems, Recovery};
+use crate::keeper::{self, Birth};
 use crate::recovery::configuration::Start;
+use crate::recovery::keys::Keys;
+use crate::recovery::listeners::AdminListener;
+use crate::recovery::state::State;
+use crate::recovery::{Vault, VaultError};
 use crate::telemetry::{self, Allocations, Telemetry, TelemetryError};
 use crate::worker::{self, BoundListener, StartError, Workers};
 
@@ -26,6 +38,7 @@ pub use reload::Reloads;
 pub use settings::SettingsError;
 
 use drain::Drain;
+use past::Past;
 use reload::Reloader;
 use signals::{Signals, Told};
 
@@ -53,6 +66,15 @@ pub enum ServeError {
     /// What every process needs.
     #[error("the control thread cannot be set up: {0}; it needs open files and randomness")]
     Control(#[source] io::Error),
+    /// The place of what outlives the relay.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// What is in that place.
+    #[error("what outlives the relay cannot be kept: {0}; it needs memory, or room in recovery.directory")]
+    Kept(#[source] io::Error),
+    /// The process that starts the relay.
+    #[error("there can be no keeper: {0}; allow another process, or set recovery.keeper = false")]
+    Keeper(#[source] io::Error),
     /// Telling about the start.
     #[error("the start cannot be announced: {0}; check standard output and the place of the state file")]
     Announcement(#[source] io::Error),
@@ -72,50 +94,134 @@ pub struct Started<'a> {
     pub admin: SocketAddr,
 }
 
-/// Makes the configuration, at the start and whenever it may have changed.
+/// Makes the configuration, at each start and whenever it may have changed.
 pub type Load<'a> = dyn Fn() -> Result<(Config, Kept), Problems> + 'a;
 
-/// Runs a relay until it is told to end. `announce` is called once, when packets are served.
+/// Runs a relay until it is told to end, under a keeper if the configuration says so; the code to end with,
+/// which `end` makes of how that went. Nobody else may run in this process.
+///
+/// Where no configuration can be made, `directory` tells where the last good one would be.
+pub fn run(
+    load: &Load<'_>,
+    directory: &dyn Fn() -> Option<PathBuf>,
+    end: &dyn Fn(Result<(), ServeError>) -> u8,
+) -> u8 {
+    run_kept(load, directory, end).unwrap_or_else(|error| end(Err(error)))
+}
+
+/// Runs a relay until it is told to end, with which all its calls end. `announce` is called once, when packets
+/// are served.
 ///
 /// # Errors
 /// When the relay cannot be started, or cannot go on.
-pub fn run(load: &Load<'_>, announce: &dyn Fn(&Started<'_>) -> io::Result<()>) -> Result<(), ServeError> {
+pub fn run_alone(
+    load: &Load<'_>,
+    announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
+) -> Result<(), ServeError> {
     let (config, kept) = load()?;
-    let start = Start { config, kept, fault: None };
+    relay(load, Start { config, kept, fault: None }, None, announce)
+}
+
+fn run_kept(
+    load: &Load<'_>,
+    directory: &dyn Fn() -> Option<PathBuf>,
+    end: &dyn Fn(Result<(), ServeError>) -> u8,
+) -> Result<u8, ServeError> {
+    // There are keys in memory from here on: a core dump is a file of them.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| ServeError::Control(error.into()))?;
+    let start = Start::first(load(), directory)?;
+    let silent = |_: &Started<'_>| Ok(());
+    let Some(vault) = vault(&start.config.recovery)? else {
+        return Ok(end(relay(load, start, None, &silent)));
+    };
+    let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
+    let relay = |birth, start: Option<Start>| {
+        let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
+        let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
+        relay(load, start, Some(past), &silent)
+    };
+    if !start.config.recovery.keeper {
+        return Ok(end(relay(Birth::without_keeper(), Some(start))));
+    }
+    let log = telemetry::log(&start.config.telemetry);
+    keeper::run(&vault, &state, &log, start, |birth, start| end(relay(birth, start)))
+        .map_err(ServeError::Keeper)
+}
+
+/// Where things are kept that outlive the relay, if anybody could go on with them.
+fn vault(recovery: &Recovery) -> Result<Option<Vault>, VaultError> {
+    match &recovery.directory {
+        Some(directory) => Vault::in_directory(directory).map(Some),
+        None => Ok(recovery.keeper.then(Vault::in_memory)),
+    }
+}
+
+/// One relay's life.
+fn relay(
+    load: &Load<'_>,
+    start: Start,
+    past: Option<Past<'_>>,
+    announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
+) -> Result<(), ServeError> {
     telemetry::start_log(&start.config.telemetry);
+    if past.is_some() {
+        panics::end_the_process();
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
-    runtime.block_on(serve(load, start, announce))
+    runtime.block_on(serve(load, start, past, announce))
 }
 
 async fn serve(
     load: &Load<'_>,
     start: Start,
+    mut past: Option<Past<'_>>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let mut signals = Signals::install().map_err(ServeError::Control)?;
-    let nonce_key = random_key().map_err(ServeError::Control)?;
+    keeper::let_commands_through().map_err(ServeError::Control)?;
+    let nonce_key = match &past {
+        Some(past) => past.nonce_key(),
+        None => Keys::random().map_err(ServeError::Control)?.nonce,
+    };
     let config = &start.config;
     let settings = settings::settings(config, &nonce_key)?;
     let plan = settings::plan(config, start.kept.files(), settings)?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
-    let admin_listener = admin::bind(config.admin).await?;
+    let admin_listener = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
     let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
-    let workers = Arc::new(worker::start(plan)?);
+    // What can fail comes before: an end from here on would be the end of all calls.
+    let telemetry = Telemetry::start(&config.telemetry)?;
+    let workers = Arc::new(match &mut past {
+        Some(past) => past.go_on(plan)?,
+        None => worker::start(plan)?,
+    });
+    if let Some(past) = &past {
+        let descriptor = admin_listener.as_raw_fd();
+        past.served(&workers, AdminListener { bind: config.admin, address: admin, descriptor });
+    }
 
     let health = Arc::new(Health::new(&workers));
     let reloads = Arc::new(Reloads::default());
-    let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads)?;
+    telemetry.observe(&workers, &health, &reloads, past.as_ref().map(Past::state));
     let allocations = telemetry.allocations(&workers);
     tokio::spawn(admin::serve(admin_listener, Arc::clone(&health), telemetry.registry()));
 
     log_start(config, &workers, admin);
     announce(&Started { config, listeners: workers.bound(), admin }).map_err(ServeError::Announcement)?;
 
-    let mut reloader = Reloader::new(load, start, None, nonce_key, certificates, reloads);
+    let mut reloader =
+        Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
+    notify::ready(reloader.status());
     let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
+    if let (Err(error), Some(_)) = (&end, &past) {
+        tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
+        process::abort();
+    }
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
     drop(workers);
+    past.inspect(Past::end);
     allocations.note();
     let last_export = tokio::task::spawn_blocking(move || telemetry.shutdown());
     if let Err(error) = last_export.await {
@@ -143,7 +249,7 @@ async fn until_end(
     loop {
         tokio::select! {
             told = signals.next() => match told {
-                Told::Reload => reloader.reload(workers),
+                Told::Reload => reloader.reload_as_told(workers),
                 Told::Stay => drain.take_back(),
                 Told::End if drain.is_on() => {
                     tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
@@ -204,14 +310,6 @@ fn warn_of_few_files(config: &Config) {
     }
 }
 
-/// A key that nobody can guess.
-pub(crate) fn random_key() -> io::Result<[u8; 32]> {
-    use rand::TryRng;
-    let mut key = [0; 32];
-    rand::rngs::SysRng.try_fill_bytes(&mut key).map_err(io::Error::other)?;
-    Ok(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +345,7 @@ mod tests {
             Arc::new(worker::start(settings::plan(&config, kept.files(), settings).unwrap()).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
-        let telemetry = Telemetry::start(&config.telemetry, &workers, &health, &reloads).unwrap();
+        let telemetry = Telemetry::start(&config.telemetry).unwrap();
         let allocations = telemetry.allocations(&workers);
         let start = Start { config, kept, fault: None };
         let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);

@@ -10,6 +10,7 @@ use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
 use super::Load;
+use super::notify;
 use super::settings::{self, NonceKey};
 
 /// What became of attempts to take a changed configuration.
@@ -99,6 +100,21 @@ impl<'a> Reloader<'a> {
     /// The configuration that is in force.
     pub(super) fn current(&self) -> &Config {
         &self.current
+    }
+
+    /// How it stands with the configuration, for who looks after services.
+    pub(super) fn status(&self) -> &'static str {
+        match self.complaint {
+            None => "Serving",
+            Some(_) => "Serving by the last good configuration: the log says what is wrong with that of now",
+        }
+    }
+
+    /// Looks at the configuration as an operator told it to, who waits for that.
+    pub(super) fn reload_as_told(&mut self, workers: &Workers) {
+        notify::reloading();
+        self.reload(workers);
+        notify::ready(self.status());
     }
 
     /// Looks at the configuration and its files again, and applies what has changed.

@@ -7,6 +7,7 @@ use opentelemetry::metrics::Meter;
 use turn::{DropReason, Refusal, RequestKind};
 
 use crate::admin::Health;
+use crate::recovery::state::{Crash, State};
 use crate::serve::Reloads;
 use crate::worker::{Counters, Workers};
 
@@ -14,11 +15,20 @@ use crate::worker::{Counters, Workers};
 type Observe<'a> = &'a mut dyn FnMut(u64, &[(&'static str, &'static str)]);
 
 /// Makes all instruments on `meter`.
-pub(super) fn register(meter: &Meter, workers: &Workers, health: &Arc<Health>, reloads: &Arc<Reloads>) {
+pub(super) fn register(
+    meter: &Meter,
+    workers: &Workers,
+    health: &Arc<Health>,
+    reloads: &Arc<Reloads>,
+    crashes: Option<Arc<State>>,
+) {
     let instruments = Instruments { meter, workers: workers.counters().into() };
     turn_core(&instruments);
     sockets(&instruments);
     process(meter, health, reloads);
+    if let Some(state) = crashes {
+        recovery(meter, state);
+    }
 }
 
 fn turn_core(instruments: &Instruments<'_>) {
@@ -195,6 +205,29 @@ fn process(meter: &Meter, health: &Arc<Health>, reloads: &Arc<Reloads>) {
             "Whether the configuration as it is now on disk can be used; if not, the last good one is",
         )
         .with_callback(move |observer| observer.observe(u64::from(reloads.is_valid()), &[]))
+        .build();
+}
+
+fn recovery(meter: &Meter, state: Arc<State>) {
+    let counted = Arc::clone(&state);
+    meter
+        .u64_observable_counter("edgerelay_restarts")
+        .with_description("Relay processes that the keeper started since the one before had crashed")
+        .with_callback(move |observer| {
+            for (crash, reason) in [
+                (Crash::Killed, "killed"),
+                (Crash::Aborted, "aborted"),
+                (Crash::Fault, "fault"),
+                (Crash::NotRestored, "not_restored"),
+            ] {
+                observer.observe(counted.crashes(crash), &[KeyValue::new("reason", reason)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_counter("edgerelay_records_left_out")
+        .with_description("Allocations that ended since they may be why the relay crashed again and again")
+        .with_callback(move |observer| observer.observe(state.left_out(), &[]))
         .build();
 }
 

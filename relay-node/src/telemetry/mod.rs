@@ -23,12 +23,13 @@ use thiserror::Error;
 
 use crate::admin::Health;
 use crate::config;
+use crate::recovery::state::State;
 use crate::serve::Reloads;
 use crate::worker::Workers;
 
 pub use allocations::Allocations;
 pub use generations::merge;
-pub use log::start as start_log;
+pub use log::{log, start as start_log};
 
 /// The name of this service and of its instruments.
 const NAME: &str = "edgerelay";
@@ -60,17 +61,11 @@ pub enum TelemetryError {
 }
 
 impl Telemetry {
-    /// Starts to export what `workers` count, and what is known of reloads and health. Must be called
-    /// in a Tokio runtime, which carries exports by OTLP.
+    /// Prepares what exports. Must be called in a Tokio runtime, which carries exports by OTLP.
     ///
     /// # Errors
     /// When the OTLP endpoint cannot be used. One that is down is no error.
-    pub fn start(
-        settings: &config::Telemetry,
-        workers: &Workers,
-        health: &Arc<Health>,
-        reloads: &Arc<Reloads>,
-    ) -> Result<Self, TelemetryError> {
+    pub fn start(settings: &config::Telemetry) -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         let prometheus = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -95,9 +90,19 @@ impl Telemetry {
                 SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build(),
             );
         }
-        let meters = meters.build();
-        metrics::register(&meters.meter(NAME), workers, health, reloads);
-        Ok(Self { registry, meters, tracers })
+        Ok(Self { registry, meters: meters.build(), tracers })
+    }
+
+    /// From now on tells what `workers` count, what is known of reloads and health, and of crashes where a
+    /// relay can go on after them.
+    pub fn observe(
+        &self,
+        workers: &Workers,
+        health: &Arc<Health>,
+        reloads: &Arc<Reloads>,
+        crashes: Option<Arc<State>>,
+    ) {
+        metrics::register(&self.meters.meter(NAME), workers, health, reloads, crashes);
     }
 
     /// Where the admin server gathers metrics.

@@ -22,7 +22,7 @@ fn a_relay_without_workers_is_neither_alive_nor_ready() {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let listener = admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let listener = admin::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
             admin::serve(listener, health, prometheus::Registry::new()).await;
         });

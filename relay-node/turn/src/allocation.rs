@@ -151,6 +151,8 @@ impl Allocation {
             created: self.created,
             owner: self.owner.clone(),
             origin: self.origin.clone(),
+            #[cfg(feature = "next-record-version")]
+            novelty: Default::default(),
         }
     }
 

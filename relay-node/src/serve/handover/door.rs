@@ -15,9 +15,8 @@ use tokio::time::sleep;
 
 use super::line::Line;
 use crate::net::passing;
+use crate::recovery::SOCKET;
 
-/// The socket's name in the directory.
-const NAME: &str = "relay.sock";
 /// Its name until it is in place.
 const NEW: &str = "relay.new";
 /// How long to wait when a visitor cannot be let in.
@@ -85,7 +84,7 @@ pub enum Entrance {
 
 /// Goes to the relay that has its door in `directory`.
 pub async fn knock(directory: &Path) -> io::Result<Line> {
-    let stream = UnixStream::connect(directory.join(NAME)).await?;
+    let stream = UnixStream::connect(directory.join(SOCKET)).await?;
     ensure_same_user(&stream)?;
     Ok(Line::over(stream))
 }
@@ -108,7 +107,7 @@ fn listen(directory: &Path) -> io::Result<UnixListener> {
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     // There is one at every moment.
-    fs::rename(&new, directory.join(NAME))?;
+    fs::rename(&new, directory.join(SOCKET))?;
     UnixListener::from_std(listener)
 }
 
@@ -130,8 +129,8 @@ mod tests {
     use super::super::message::Request;
     use super::*;
 
-    async fn says_ready(mut line: Line, door: &Door) -> Request {
-        line.send(&Request::Ready, &[]).await.unwrap();
+    async fn says_something(mut line: Line, door: &Door) -> Request {
+        line.send(&Request::Resume, &[]).await.unwrap();
         door.next().await.1.receive().await.unwrap().0
     }
 
@@ -143,9 +142,9 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "nobody is behind it");
 
         let door = Door::open(Some(directory.path()), None).unwrap();
-        let mode = fs::metadata(directory.path().join(NAME)).unwrap().permissions().mode();
+        let mode = fs::metadata(directory.path().join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(says_ready(knock(directory.path()).await.unwrap(), &door).await, Request::Ready);
+        assert_eq!(says_something(knock(directory.path()).await.unwrap(), &door).await, Request::Resume);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -155,7 +154,7 @@ mod tests {
         let old = Door::open(Some(directory.path()), None).unwrap();
         let new = Door::open(Some(directory.path()), None).unwrap();
         drop(old);
-        assert_eq!(says_ready(knock(directory.path()).await.unwrap(), &new).await, Request::Ready);
+        assert_eq!(says_something(knock(directory.path()).await.unwrap(), &new).await, Request::Resume);
     }
 
     #[tokio::test]
@@ -163,7 +162,7 @@ mod tests {
         let (near, far) = StdUnixStream::pair().unwrap();
         let door = Door::open(None, Some(near)).unwrap();
         for _ in 0..2 {
-            assert_eq!(says_ready(knock_through(&far).unwrap(), &door).await, Request::Ready);
+            assert_eq!(says_something(knock_through(&far).unwrap(), &door).await, Request::Resume);
         }
     }
 }

@@ -174,7 +174,7 @@ mod tests {
     async fn messages_arrive_one_by_one_with_their_descriptors() {
         let (mut new, mut old) = ends();
         let (reader, _writer) = io::pipe().unwrap();
-        new.send(&Request::Ready, &[]).await.unwrap();
+        new.send(&Request::Resume, &[]).await.unwrap();
         new.send(&Request::Drain, &[reader.as_fd()]).await.unwrap();
         new.send(&Request::Stop, &[]).await.unwrap();
         let mut said = Vec::new();
@@ -182,7 +182,7 @@ mod tests {
             let (message, descriptors) = old.receive::<Request>().await.unwrap();
             said.push((message, descriptors.len()));
         }
-        assert_eq!(said, [(Request::Ready, 0), (Request::Drain, 1), (Request::Stop, 0)]);
+        assert_eq!(said, [(Request::Resume, 0), (Request::Drain, 1), (Request::Stop, 0)]);
         drop(new);
         assert!(matches!(old.receive::<Request>().await, Err(LineError::Gone)));
     }
@@ -202,7 +202,7 @@ mod tests {
     async fn who_stops_waiting_loses_nothing() {
         let (mut peer, end) = StdUnixStream::pair().unwrap();
         let mut line = Line::new(end).unwrap();
-        let text = serde_json::to_vec(&Request::Ready).unwrap();
+        let text = serde_json::to_vec(&Request::Resume).unwrap();
         let frame = [&(text.len() as u32).to_be_bytes()[..], &text].concat();
         for byte in frame.get(..frame.len() - 1).unwrap() {
             peer.write_all(&[*byte]).unwrap();
@@ -213,7 +213,7 @@ mod tests {
             }
         }
         peer.write_all(frame.get(frame.len() - 1..).unwrap()).unwrap();
-        assert_eq!(line.receive::<Request>().await.unwrap().0, Request::Ready);
+        assert_eq!(line.receive::<Request>().await.unwrap().0, Request::Resume);
     }
 
     #[tokio::test]
@@ -252,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn descriptors_without_a_word_are_not_taken() {
         let (mut old, mut new) = ends();
-        old.send(&Reply::Passing { passed: vec![Passed::Piece] }, &[]).await.unwrap();
+        old.send(&Reply::Passing { passed: vec![Passed::Line { generation: 1 }] }, &[]).await.unwrap();
         assert!(matches!(new.take(1).await, Err(LineError::OutOfTurn)));
     }
 }

@@ -25,7 +25,10 @@ pub enum Request {
         instance: String,
     },
     /// Everything that can fail has been done.
-    Ready,
+    Ready {
+        /// What it will be.
+        generation: u64,
+    },
     /// It serves: there is no way back.
     Serving,
     /// It does not take over after all.
@@ -123,6 +126,8 @@ pub enum Passed {
     Admin {
         /// What the configuration asked for.
         bind: SocketAddr,
+        /// What it is bound to.
+        address: SocketAddr,
     },
     /// The socket of a relayed address.
     Relay {
@@ -130,7 +135,10 @@ pub enum Passed {
         local: SocketAddr,
     },
     /// A piece of a vault that has no directory.
-    Piece,
+    Piece {
+        /// Its name.
+        name: String,
+    },
     /// Which relayed addresses somebody has, who is a neighbour from now on.
     OpenPorts(Near),
     /// The line to one who is an old one already.

@@ -14,8 +14,13 @@
 //! Whatever goes wrong before the moment, the old one goes on as if nothing had been, within seconds. After it,
 //! the new one serves.
 
+pub mod arrival;
 pub mod door;
+pub mod giving;
 pub mod line;
 pub mod message;
 pub mod neighbours;
 pub mod predecessors;
+pub mod retirement;
+pub mod taking;
+pub mod turns;

@@ -46,10 +46,19 @@ impl Daemon {
 
     /// The same, with a directory that `settings` name files of.
     pub fn serve_with(directory: TempDir, settings: &str) -> Self {
+        Self::serve_in(directory, &[], settings)
+    }
+
+    /// The same, with more arguments.
+    pub fn serve_by(arguments: &[&str], settings: &str) -> Self {
+        Self::serve_in(tempfile::tempdir().unwrap(), arguments, settings)
+    }
+
+    fn serve_in(directory: TempDir, arguments: &[&str], settings: &str) -> Self {
         let path = directory.path().join("edgerelay.toml");
         std::fs::write(&path, format!("{BASE}\n{settings}")).unwrap();
         let mut command = edgerelay(&["serve", "--log-format", "json", "--config", path.to_str().unwrap()]);
-        let daemon = Self::start(&mut command, directory);
+        let daemon = Self::start(command.args(arguments), directory);
         daemon.line("ready");
         daemon
     }
@@ -134,6 +143,20 @@ impl Daemon {
     /// Takes that back.
     pub fn allow_files(&self, allowed: Rlimit) {
         prlimit(Some(self.relay()), Resource::Nofile, allowed).unwrap();
+    }
+
+    /// Ends the process that serves by a signal, and waits until another one does.
+    pub fn crash(&self, signal: Signal) {
+        let (before, starts) = (self.relay(), self.starts());
+        kill_process(before, signal).unwrap();
+        eventually_true(PATIENCE, "another relay to serve", || {
+            self.starts() > starts && self.relay() != before
+        });
+    }
+
+    /// How many relays have become ready.
+    fn starts(&self) -> usize {
+        self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()
     }
 
     /// The process that serves.

@@ -16,12 +16,14 @@
 
 mod client;
 mod daemon;
+mod dynasty;
 mod identity;
 mod node;
 mod stream;
 
 pub use client::{Client, Packet, Wire, binding};
 pub use daemon::{ALICE, Daemon, UDP, edgerelay, get, run, text};
+pub use dynasty::Dynasty;
 pub use identity::Identity;
 pub use node::{Node, NodePlan, settings, stream_limits};
 pub use stream::{StreamWire, TlsClient, connect, is_closed, tls_session};

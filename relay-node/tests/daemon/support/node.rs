@@ -3,9 +3,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edgerelay::recovery::records::Records;
 use edgerelay::tls::Certificates;
 use edgerelay::worker::{
-    self, Inheritance, ListenerPlan, Plan, SocketStats, StartError, StreamLimits, Workers,
+    self, Inheritance, ListenerPlan, Plan, Prepared, SocketStats, StartError, StreamLimits, Workers,
 };
 use turn::{
     AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddress,
@@ -21,6 +22,8 @@ pub struct NodePlan {
     pub settings: Settings,
     pub ports: RangeInclusive<u16>,
     pub streams: StreamLimits,
+    pub records: Option<Vec<Records>>,
+    pub inheritance: Inheritance,
 }
 
 /// A running relay. Dropping it stops it.
@@ -84,6 +87,8 @@ impl NodePlan {
             settings: settings(),
             ports: 50_000..=59_999,
             streams: stream_limits(),
+            records: None,
+            inheritance: Inheritance::default(),
         }
     }
 
@@ -120,8 +125,9 @@ impl NodePlan {
         self
     }
 
-    pub fn try_start(self) -> Result<Node, StartError> {
-        let plan = Plan {
+    /// Everything but its threads.
+    pub fn prepare(self) -> Result<Prepared, StartError> {
+        worker::prepare(Plan {
             workers: self.workers,
             pin: self.pin,
             steering: self.steering,
@@ -129,11 +135,14 @@ impl NodePlan {
             settings: Arc::new(self.settings),
             ledger: Arc::new(Ledger::new(loopback(), self.ports)),
             streams: self.streams,
-            records: None,
+            records: self.records,
             state: None,
-            inheritance: Inheritance::default(),
-        };
-        Ok(Node { workers: worker::start(plan)? })
+            inheritance: self.inheritance,
+        })
+    }
+
+    pub fn try_start(self) -> Result<Node, StartError> {
+        Ok(Node { workers: self.prepare()?.start()? })
     }
 
     pub fn start(self) -> Node {

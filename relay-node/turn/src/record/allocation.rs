@@ -41,6 +41,8 @@ pub struct AllocationRecord {
     pub created: Monotonic,
     pub(crate) owner: Owner,
     pub(crate) origin: Origin,
+    #[cfg(feature = "next-record-version")]
+    pub(crate) novelty: super::Novelty,
 }
 
 /// One relayed address of an allocation.
@@ -84,6 +86,8 @@ fields!(AllocationRecord {
     created: Monotonic,
     owner: Owner,
     origin: Origin,
+    #[cfg(feature = "next-record-version")]
+    novelty: super::Novelty,
 });
 fields!(AllocationId { slot: u32, generation: u32 });
 fields!(FiveTuple { client: ClientAddr, server: ServerAddr, transport: Transport });

@@ -1,4 +1,5 @@
-//! Records as bytes: a version, a kind, then the fields in their order, each in one form only.
+//! Records as bytes: a version, a kind, then the fields in their order, each in one form only. Records of former
+//! versions are read, and written for relays that know no later one: what they do not have is left out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -10,11 +11,16 @@ use crate::time::Monotonic;
 
 /// The version of the encoding of all records, and of [`Tally`](super::Tally)'s layout. Grows with every
 /// change.
-pub const VERSION: u16 = 1;
+///
+/// The feature `next-record-version` makes it one more than it is, for tests of what happens when it grows.
+pub const VERSION: u16 = 1 + cfg!(feature = "next-record-version") as u16;
 
-/// Whether records of that version can be read.
-pub const fn can_read(version: u16) -> bool {
-    version == VERSION
+/// The first version, which can still be read.
+const OLDEST: u16 = 1;
+
+/// Whether records of that version can be read, and written.
+pub const fn is_known(version: u16) -> bool {
+    OLDEST <= version && version <= VERSION
 }
 
 /// Something that is kept as bytes.
@@ -27,22 +33,29 @@ pub trait Record: Field {
     /// Writes it to the front of `cell`, and tells how many bytes it takes; nothing if it does not fit, which
     /// it does in [`Self::MAX_LEN`].
     fn encode(&self, cell: &mut [u8]) -> Option<usize> {
-        let mut writer = Writer { cell, len: 0, fits: true };
-        VERSION.write(&mut writer);
-        Self::KIND.write(&mut writer);
-        self.write(&mut writer);
-        writer.fits.then_some(writer.len)
+        self.encode_as(VERSION, cell)
     }
 
-    /// Reads what [`Self::encode`] wrote: all of `bytes`, and nothing else than that.
+    /// The same for a relay that reads no later version than that. Nothing if it [is not
+    /// known](is_known) here.
+    fn encode_as(&self, version: u16, cell: &mut [u8]) -> Option<usize> {
+        let mut writer = Writer { version, cell, len: 0, fits: true };
+        version.write(&mut writer);
+        Self::KIND.write(&mut writer);
+        self.write(&mut writer);
+        (writer.fits && is_known(writer.version)).then_some(writer.len)
+    }
+
+    /// Reads what [`Self::encode`] wrote, in this version or a former one: all of `bytes`, and nothing else
+    /// than that.
     ///
     /// # Errors
-    /// When they are of another version or kind, or no record.
+    /// When they are of a later version or another kind, or no record.
     fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut reader = Reader { rest: bytes };
-        match u16::read(&mut reader)? {
-            VERSION => {}
-            other => return Err(Unreadable::Version(other)),
+        let mut reader = Reader { version: VERSION, rest: bytes };
+        reader.version = u16::read(&mut reader)?;
+        if !is_known(reader.version) {
+            return Err(Unreadable::Version(reader.version));
         }
         match u8::read(&mut reader)? {
             kind if kind == Self::KIND => {}
@@ -53,11 +66,11 @@ pub trait Record: Field {
     }
 }
 
-/// Bytes that are no record of this version.
+/// Bytes that are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
-    /// Another version of the relay wrote it.
-    #[error("the record is of version {0}, this relay reads version {VERSION}")]
+    /// A later version of the relay wrote it.
+    #[error("the record is of version {0}, this relay reads versions up to {VERSION}")]
     Version(u16),
     /// It stands where records of another kind are kept.
     #[error("the record is of kind {0}, which does not belong there")]
@@ -93,12 +106,19 @@ pub trait Field: Sized {
 
 /// Writes fields one behind the other, as long as there is room.
 pub struct Writer<'c> {
+    /// What fields write for whom.
+    version: u16,
     cell: &'c mut [u8],
     len: usize,
     fits: bool,
 }
 
 impl Writer<'_> {
+    #[cfg(feature = "next-record-version")]
+    pub(super) const fn version(&self) -> u16 {
+        self.version
+    }
+
     pub(super) fn put(&mut self, bytes: &[u8]) {
         match self.cell.get_mut(self.len..).and_then(|free| free.get_mut(..bytes.len())) {
             Some(place) => {
@@ -118,10 +138,17 @@ impl Writer<'_> {
 
 /// Reads fields one behind the other.
 pub struct Reader<'b> {
+    /// Of whom the fields are.
+    version: u16,
     rest: &'b [u8],
 }
 
 impl<'b> Reader<'b> {
+    #[cfg(feature = "next-record-version")]
+    pub(super) const fn version(&self) -> u16 {
+        self.version
+    }
+
     pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(Unreadable::Short)?;
         self.rest = rest;
@@ -139,16 +166,20 @@ impl<'b> Reader<'b> {
 
 /// Makes a struct a field of which each of its own is written in turn.
 macro_rules! fields {
-    ($name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    ($name:ident { $($(#[$when:meta])? $field:ident: $kind:ty),* $(,)? }) => {
         impl Field for $name {
-            const MOST: usize = 0 $(+ <$kind as Field>::MOST)*;
+            const MOST: usize = {
+                let most = 0;
+                $($(#[$when])? let most = most + <$kind as Field>::MOST;)*
+                most
+            };
 
             fn write(&self, to: &mut Writer<'_>) {
-                $(self.$field.write(to);)*
+                $($(#[$when])? self.$field.write(to);)*
             }
 
             fn read(from: &mut Reader<'_>) -> Result<Self, Unreadable> {
-                Ok(Self { $($field: <$kind>::read(from)?),* })
+                Ok(Self { $($(#[$when])? $field: <$kind>::read(from)?),* })
             }
         }
     };

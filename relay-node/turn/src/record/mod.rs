@@ -23,6 +23,8 @@ mod allocation;
 mod change;
 mod codec;
 mod deletion;
+#[cfg(feature = "next-record-version")]
+mod next_version;
 mod owner;
 mod peer;
 mod place;
@@ -34,8 +36,10 @@ mod tests;
 
 pub use allocation::{AllocationId, AllocationRecord, RelayedRecord};
 pub use change::Change;
-pub use codec::{Record, Unreadable, VERSION, can_read};
+pub use codec::{Record, Unreadable, VERSION, is_known};
 pub use deletion::DeletionRecord;
+#[cfg(feature = "next-record-version")]
+pub use next_version::Novelty;
 pub use peer::{ChannelRecord, PermissionRecord};
 pub use place::Place;
 pub use reservation::ReservationRecord;

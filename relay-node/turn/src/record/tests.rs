@@ -18,10 +18,19 @@ use crate::settings::Realm;
 use crate::time::Monotonic;
 
 fn encoded<R: Record>(record: &R) -> Vec<u8> {
+    encoded_as(VERSION, record)
+}
+
+fn encoded_as<R: Record>(version: u16, record: &R) -> Vec<u8> {
     let mut cell = vec![0xAA; R::MAX_LEN];
-    let length = record.encode(&mut cell).unwrap();
+    let length = record.encode_as(version, &mut cell).unwrap();
     cell.truncate(length);
     cell
+}
+
+/// What was written, when a relay that knows no later version than that has had it.
+fn known_to<R: Record>(version: u16, record: &R) -> R {
+    R::decode(&encoded_as(version, record)).unwrap()
 }
 
 /// All that there is to say of one record's bytes.
@@ -50,7 +59,8 @@ fn check<R: Record + PartialEq + Debug>(record: &R) -> Result<(), TestCaseError>
 /// Whatever can be read is written so.
 fn one_form<R: Record>(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(record) = R::decode(bytes) {
-        prop_assert_eq!(encoded(&record), bytes);
+        let version = u16::from_be_bytes([bytes[0], bytes[1]]);
+        prop_assert_eq!(encoded_as(version, &record), bytes);
     }
     Ok(())
 }
@@ -84,10 +94,29 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_break_it(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), kind in 1..=5_u8) {
+    fn what_a_former_relay_knows_of_it_stays(record in allocation()) {
+        for version in 1..=VERSION {
+            let known = known_to(version, &record);
+            prop_assert_eq!(known_to(version, &known), known.clone());
+            prop_assert_eq!(encoded_as(version, &known), encoded_as(version, &record));
+            let all = AllocationRecord {
+                #[cfg(feature = "next-record-version")]
+                novelty: record.novelty,
+                ..known
+            };
+            prop_assert_eq!(&all, &record);
+        }
+    }
+
+    #[test]
+    fn no_bytes_break_it(
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        version in 1..=VERSION as u8,
+        kind in 1..=5_u8,
+    ) {
         // So that more of them get past the header.
         if let Some(header) = bytes.first_chunk_mut::<3>() {
-            *header = [0, 1, kind];
+            *header = [0, version, kind];
         }
         one_form::<AllocationRecord>(&bytes)?;
         one_form::<PermissionRecord>(&bytes)?;
@@ -109,7 +138,20 @@ fn another_version_or_kind_is_refused_and_named() {
     assert_eq!(ChannelRecord::decode(&bytes), Err(Unreadable::Kind(PermissionRecord::KIND)));
     bytes[..2].copy_from_slice(&7_u16.to_be_bytes());
     let refused = PermissionRecord::decode(&bytes).unwrap_err();
-    assert_eq!(refused.to_string(), "the record is of version 7, this relay reads version 1");
+    let said = format!("the record is of version 7, this relay reads versions up to {VERSION}");
+    assert_eq!(refused.to_string(), said);
+    for unknown in [0, VERSION + 1] {
+        assert_eq!(record.encode_as(unknown, &mut [0; 100]), None);
+    }
+}
+
+#[cfg(feature = "next-record-version")]
+#[test]
+fn a_former_relay_s_record_lacks_what_that_did_not_know() {
+    let record = AllocationRecord { novelty: Novelty(7), ..longest() };
+    let former = encoded_as(VERSION - 1, &record);
+    assert_eq!(former.len() + 4, encoded(&record).len());
+    assert_eq!(AllocationRecord::decode(&former), Ok(AllocationRecord { novelty: Novelty(0), ..record }));
 }
 
 /// One in which everything is as long as it can be.
@@ -145,6 +187,8 @@ fn longest() -> AllocationRecord {
             reservation: Some(ReservationToken([7; 8])),
             refused: Some((AddressFamily::V6, Refusal::InsufficientCapacity)),
         },
+        #[cfg(feature = "next-record-version")]
+        novelty: Novelty(7),
     }
 }
 
@@ -266,6 +310,8 @@ fn allocation() -> impl Strategy<Value = AllocationRecord> {
             created,
             owner,
             origin,
+            #[cfg(feature = "next-record-version")]
+            novelty: Novelty(id.slot),
         },
     )
 }

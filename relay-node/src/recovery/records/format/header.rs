@@ -112,7 +112,7 @@ impl Header {
         if !bytes.starts_with(&header.to_bytes()) {
             return Err(Stranger::Damaged);
         }
-        if turn::record::can_read(version) { Ok(header) } else { Err(Stranger::Version(version)) }
+        if turn::record::is_known(version) { Ok(header) } else { Err(Stranger::Version(version)) }
     }
 }
 
