@@ -28,6 +28,8 @@ fn calls_outlive_every_kill() {
     let impacts = course.report.impacts(&course.outcome);
     impacts.iter().for_each(|impact| println!("  kill at {impact}"));
     let late = impacts.iter().filter(|impact| impact.gap > Duration::from_millis(200)).count();
+    let log = relay.log();
+    log.lines().filter(|line| line.contains(" go on")).take(4).for_each(|line| println!("{line}"));
     println!("{} kills, {late} of them with a gap of more than 200 ms", impacts.len());
 
     nobody_acted(&course.report);
