@@ -92,16 +92,6 @@ impl State {
         self.word(word::GENERATION).store(generation, Ordering::Release);
     }
 
-    /// The number of the keeper of the generation that counts; 0 if it has none.
-    pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
-    }
-
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
-        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
-    }
-
     /// The relay that serves stands still and offers its place to `generation`.
     pub fn offer(&self, generation: u64) {
         self.word(word::OFFERED).store(generation, Ordering::Release);
@@ -125,6 +115,16 @@ impl State {
     fn end_offer(&self, generation: u64) -> bool {
         let offered = self.word(word::OFFERED);
         offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The number of the keeper of the generation that counts; 0 if it has none.
+    pub fn keeper(&self) -> u32 {
+        self.word(word::KEEPER).load(Ordering::Acquire) as u32
+    }
+
+    /// Says so.
+    pub fn set_keeper(&self, keeper: u32) {
+        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
     }
 
     /// A number for a new generation, which nobody else gets.
@@ -169,29 +169,32 @@ impl State {
         }
     }
 
-    /// What the workers of the processes before touched last, of as many crashes as may count: moves what
-    /// [`Self::touch`] noted among the suspects and tells all of these.
-    pub fn suspects(&self) -> Vec<Touched> {
+    /// The process that crashed may have done so for what its workers touched last.
+    pub fn suspect_touched(&self) {
         let places = self.words(word::SUSPECTS, SUSPECTS);
-        let mut suspects: Vec<u64> = places.iter().map(|it| it.load(Ordering::Relaxed)).collect();
         for touched in self.words(word::TOUCHED, WORKERS) {
             let touched = touched.swap(0, Ordering::Relaxed);
-            if touched != 0 && !suspects.contains(&touched) {
+            if touched != 0 && !places.iter().any(|it| it.load(Ordering::Relaxed) == touched) {
                 let place = self.word(word::NEXT_SUSPECT).fetch_add(1, Ordering::Relaxed) as usize % SUSPECTS;
-                for (place, suspect) in places.iter().zip(&mut suspects).skip(place).take(1) {
-                    place.store(touched, Ordering::Relaxed);
-                    *suspect = touched;
-                }
+                places.iter().skip(place).take(1).for_each(|it| it.store(touched, Ordering::Relaxed));
             }
         }
-        suspects.into_iter().filter(|suspect| *suspect != 0).map(Touched).collect()
+    }
+
+    /// The process ended for nothing that its workers touched.
+    pub fn forget_touched(&self) {
+        self.words(word::TOUCHED, WORKERS).iter().for_each(|it| it.store(0, Ordering::Relaxed));
+    }
+
+    /// What may be why processes crashed: as many crashes as there were since [`Self::clear_suspects`].
+    pub fn suspects(&self) -> Vec<Touched> {
+        let suspects = self.words(word::SUSPECTS, SUSPECTS).iter().map(|it| it.load(Ordering::Relaxed));
+        suspects.filter(|suspect| *suspect != 0).map(Touched).collect()
     }
 
     /// Nobody is suspected any more.
     pub fn clear_suspects(&self) {
-        for word in self.words(word::TOUCHED, WORKERS + SUSPECTS) {
-            word.store(0, Ordering::Relaxed);
-        }
+        self.words(word::SUSPECTS, SUSPECTS).iter().for_each(|it| it.store(0, Ordering::Relaxed));
     }
 
     /// A new one. What `former` says of generations stays.
