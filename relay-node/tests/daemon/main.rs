@@ -42,6 +42,8 @@ mod slow_writers;
 mod start_errors;
 mod support;
 mod take_over;
+mod take_over_broken;
+mod take_over_refused;
 mod tcp_relaying;
 mod tls_on_the_tcp_listener;
 mod tls_relaying;
