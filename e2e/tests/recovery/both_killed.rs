@@ -13,7 +13,7 @@ use testbed::eventually_true;
 
 use crate::accounts;
 use crate::place::Place;
-use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_noticed};
+use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, silence_is_below};
 
 /// What is aimed at is a second; a busy machine has less time for the relay.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -27,7 +27,7 @@ fn calls_go_on_at_connected_and_unconnected_sockets() {
     network.relay.namespace.sysctl("ipv6/icmp/ratelimit", "0").expect("root may");
     let place = Place::new();
     let settings = place.settings(&SETTINGS);
-    let mut relay = Relay::as_shipped(&network, &settings);
+    let mut relay = Relay::undisturbed(&network, &settings);
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || {
         std::thread::sleep(Duration::from_secs(2));
@@ -42,7 +42,7 @@ fn calls_go_on_at_connected_and_unconnected_sockets() {
     let report = &course.report;
     let impact = report.impacts(&[killed])[0];
     println!("both killed at {impact}; aim: less than a second");
-    nobody_noticed(report, SILENCE);
+    nobody_acted(report);
     assert!(
         report.unreachable(true) > 0,
         "no connected client was told that nobody listened: the test shows nothing"
@@ -52,6 +52,7 @@ fn calls_go_on_at_connected_and_unconnected_sockets() {
     let lost = report.lost_outside(killed - INTERVAL, killed + impact.gap);
     assert_eq!(lost, 0, "packets were lost before or after the silence");
     accounts::are_exactly_those_of(course.calls, &network, &relay);
+    silence_is_below(SILENCE, &course.report);
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn ten_thousand_allocations_are_restored() {
         ("limits.answers.per_source_bytes_per_second", "10000000"),
         ("limits.answers.total_bytes_per_second", "10000000"),
     ]);
-    let mut relay = Relay::as_shipped(&network, &settings);
+    let mut relay = Relay::undisturbed(&network, &settings);
     let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
     let mut clients: Vec<_> = (0..COUNT)
         .map(|_| {
@@ -99,7 +100,7 @@ fn a_port_that_somebody_took_ends_its_allocation_only() {
     let network = Network::new();
     let place = Place::new();
     let settings = place.settings(&SETTINGS);
-    let mut relay = Relay::as_shipped(&network, &settings);
+    let mut relay = Relay::undisturbed(&network, &settings);
     let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
     let mut clients = ["alice", "bob", "carol"].map(|user| {
         let mut client = Client::udp(&network.alice, relay.plain(), relay.credential(user));

@@ -12,6 +12,8 @@
 
 mod boot;
 pub mod configuration;
+#[cfg(test)]
+mod example;
 pub mod keys;
 pub mod listeners;
 mod memory;

@@ -1,7 +1,7 @@
 //! A little shared memory: which generation counts, and what crashes there were.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -70,9 +70,11 @@ impl State {
     pub fn open(vault: &Vault) -> io::Result<Self> {
         let clock = boot::clock()?;
         vault.exclusively(|| {
-            let former = match vault.open(NAME)? {
-                // Shorter than any of ours: of nobody.
-                Some(piece) => Mapping::of(piece, 0, LEN).ok().map(|memory| Self { memory }),
+            let former = match vault.open(NAME)?.map(|piece| Mapping::of(piece, 0, LEN)) {
+                Some(Ok(memory)) => Some(Self { memory }),
+                // Shorter than any of ours.
+                Some(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => None,
+                Some(Err(error)) => return Err(error),
                 None => None,
             };
             match former.filter(|former| former.word(word::MAGIC).load(Ordering::Acquire) == MAGIC) {
@@ -90,6 +92,16 @@ impl State {
     /// From now on `generation` counts.
     pub fn set_generation(&self, generation: u64) {
         self.word(word::GENERATION).store(generation, Ordering::Release);
+    }
+
+    /// The number of the keeper of the generation that counts; 0 if it has none.
+    pub fn keeper(&self) -> u32 {
+        self.word(word::KEEPER).load(Ordering::Acquire) as u32
+    }
+
+    /// Says so.
+    pub fn set_keeper(&self, keeper: u32) {
+        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
     }
 
     /// The relay that serves stands still and offers its place to `generation`.
@@ -115,16 +127,6 @@ impl State {
     fn end_offer(&self, generation: u64) -> bool {
         let offered = self.word(word::OFFERED);
         offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// The number of the keeper of the generation that counts; 0 if it has none.
-    pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
-    }
-
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
-        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
     }
 
     /// A number for a new generation, which nobody else gets.
@@ -254,3 +256,6 @@ impl Touched {
         Self(hasher.finish().max(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,9 @@ pub enum ServeError {
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+    /// The same.
+    #[error("worker {0} does not finish its round: report this fault of the program. Start the relay again")]
+    WorkerStalled(usize),
 }
 
 impl From<TakeError> for ServeError {

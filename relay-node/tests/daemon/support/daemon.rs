@@ -163,9 +163,20 @@ impl Daemon {
         });
     }
 
+    /// Kills all its processes at once.
+    pub fn kill_all(&mut self) {
+        self.process.kill_all();
+        self.wait();
+    }
+
     /// How many relays have become ready.
     fn starts(&self) -> usize {
         self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()
+    }
+
+    /// The process that was started.
+    pub fn first(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed()).unwrap()
     }
 
     /// The process that serves.
