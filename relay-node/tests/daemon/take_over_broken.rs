@@ -10,7 +10,7 @@ use edgerelay::serve::handover::door;
 use edgerelay::serve::handover::line::Line;
 use edgerelay::serve::handover::message::{PROTOCOL, Reply, Request};
 
-use crate::support::{BOTH, Call, Daemon, Site};
+use crate::support::{BOTH, Call, Daemon, Site, both_on_fixed_ports, wait_until};
 
 /// How far somebody goes who wants to take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,15 +200,15 @@ fn versions_that_nobody_knows_are_refused() {
 
 #[test]
 fn the_new_process_is_killed_at_any_moment() {
-    let site = Site::new();
-    let mut relay = site.serve(BOTH);
+    let (site, listeners) = (Site::new(), both_on_fixed_ports());
+    let mut relay = site.serve(&listeners);
     let mut alice = Call::udp(&relay);
     for kills in 0..6 {
         // Whatever it has come to when it logged so much: it serves, or the old one does.
-        let new = Daemon::begin(&[], &site.settings(BOTH));
-        crate::support::wait_until("it has begun", || new.log().len() >= kills);
+        let new = Daemon::begin(&[], &site.settings(&listeners));
+        wait_until("it has begun", || new.log().len() >= kills);
         drop(new);
-        let mut old = std::mem::replace(&mut relay, site.serve(BOTH));
+        let mut old = std::mem::replace(&mut relay, site.serve(&listeners));
         assert!(old.wait().success());
         alice.assert_on();
     }

@@ -1,5 +1,6 @@
 use std::fs;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -89,16 +90,27 @@ impl<W: Wire> Call<W> {
     }
 }
 
-/// Binds channels of two clients to each other.
-pub fn join<A: Wire, B: Wire>(one: &mut Call<A>, other: &mut Call<B>) {
-    one.client.bind(0x4001, other.relayed);
-    other.client.bind(0x4001, one.relayed);
+/// Binds a channel of each of two clients to the other one.
+pub fn join<A: Wire, B: Wire>(channel: u16, one: &mut Call<A>, other: &mut Call<B>) {
+    one.client.bind(channel, other.relayed);
+    other.client.bind(channel, one.relayed);
 }
 
 /// Data passes between the two.
-pub fn assert_joined<A: Wire, B: Wire>(one: &mut Call<A>, other: &mut Call<B>) {
-    one.client.send_channel(0x4001, b"there");
-    assert_eq!(other.client.receive(), Packet::Channel { number: 0x4001, payload: b"there".to_vec() });
-    other.client.send_channel(0x4001, b"back");
-    assert_eq!(one.client.receive(), Packet::Channel { number: 0x4001, payload: b"back".to_vec() });
+pub fn assert_joined<A: Wire, B: Wire>(channel: u16, one: &mut Call<A>, other: &mut Call<B>) {
+    one.client.send_channel(channel, b"there");
+    assert_eq!(other.client.receive(), Packet::Channel { number: channel, payload: b"there".to_vec() });
+    other.client.send_channel(channel, b"back");
+    assert_eq!(one.client.receive(), Packet::Channel { number: channel, payload: b"back".to_vec() });
+}
+
+/// [`BOTH`] on ports that were free just now: the same ones also when nobody has them open any more.
+pub fn both_on_fixed_ports() -> String {
+    let free = [UdpSocket::bind("127.0.0.1:0").unwrap().local_addr(), free_tcp()];
+    let [udp, tcp] = free.map(Result::unwrap);
+    BOTH.replacen("127.0.0.1:0", &udp.to_string(), 1).replacen("127.0.0.1:0", &tcp.to_string(), 1)
+}
+
+fn free_tcp() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
