@@ -94,6 +94,9 @@ pub enum ServeError {
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+    /// The same.
+    #[error("worker {0} does not finish its round: report this fault of the program. Start the relay again")]
+    WorkerStalled(usize),
 }
 
 impl From<TakeError> for ServeError {
@@ -156,8 +159,7 @@ fn run_kept(
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
     let relay = |birth, start: Option<Start>| {
-        let is_first = start.is_some();
-        let past = Past::take_over(&vault, Arc::clone(&state), birth, is_first).map_err(ServeError::Kept)?;
+        let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
         let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
         relay(load, start, Some(past), &silent)
     };

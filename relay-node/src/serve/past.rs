@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::config::Recovery;
 use crate::keeper::{Birth, Takes};
+use crate::net::descriptors;
 use crate::net::inherited::{self, Kind, Left};
 use crate::net::steering::Steering;
 use crate::recovery::Vault;
@@ -41,8 +42,6 @@ pub(super) struct Past<'a> {
     listeners: Inherited,
     /// Open sockets that are no listeners.
     left: Vec<Left>,
-    /// Whether no relay of this keeper has been there before.
-    is_first: bool,
     /// One that serves still, and hands over.
     before: Option<Taking>,
     /// Keeps others from starting meanwhile.
@@ -67,14 +66,9 @@ impl<'a> Past<'a> {
     ///
     /// # Errors
     /// When there is no way to tell what is open, or the vault cannot be used.
-    pub(super) fn take_over(
-        vault: &'a Vault,
-        state: Arc<State>,
-        birth: Birth,
-        is_first: bool,
-    ) -> io::Result<Self> {
+    pub(super) fn take_over(vault: &'a Vault, state: Arc<State>, birth: Birth) -> io::Result<Self> {
         // Before what the process that crashed had open is closed: at no moment the place looks free.
-        let serving = vault.directory().filter(|_| !is_first).map(Serving::show).transpose()?;
+        let serving = vault.directory().filter(|_| birth.leads).map(Serving::show).transpose()?;
         let mut left = Vec::new();
         if birth.kept {
             let shown = serving.iter().map(AsRawFd::as_raw_fd);
@@ -91,7 +85,6 @@ impl<'a> Past<'a> {
             state,
             birth,
             left,
-            is_first,
             before: None,
             starting: None,
             serving,
@@ -103,17 +96,20 @@ impl<'a> Past<'a> {
     /// # Errors
     /// When it does not. It goes on.
     pub(super) async fn look_around(&mut self, recovery: &Recovery) -> Result<Place, ArrivalError> {
-        if !self.is_first {
+        if self.birth.leads {
             // What the one that crashed had offered is no more to be had.
             self.state.offer(0);
             let is_ours = self.state.keeper() == self.birth.keeper;
             return Ok(if is_ours { Place::Free } else { Place::Taken });
         }
-        let Some(directory) = self.vault.directory() else { return Ok(Place::Free) };
-        if superseded::contains(self.vault, &recovery.instance)? {
+        if self.birth.predecessor.is_none() && superseded::contains(self.vault, &recovery.instance)? {
             return Ok(Place::Superseded);
         }
-        let arrived = arrival::in_directory(directory, recovery).await;
+        let arrived = match (self.birth.predecessor, self.vault.directory()) {
+            (Some(line), _) => arrival::by_keeper(line, recovery).await,
+            (None, Some(directory)) => arrival::in_directory(directory, recovery).await,
+            (None, None) => return Ok(Place::Free),
+        };
         let Arrival { before, starting } = arrived.inspect_err(|_| self.leave())?;
         if before.is_none() {
             self.state.offer(0);
@@ -131,7 +127,7 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// Nothing was this one's to go on with: its end with an error is meant.
+    /// It is the one before that has served, which this one's keeper could not know.
     fn leave(&self) {
         self.state.set_served(true);
     }
@@ -273,7 +269,11 @@ impl<'a> Past<'a> {
 
     /// The way in for the relay that comes next, and whoever else there is.
     pub(super) fn open_door(&mut self) -> Giving {
-        let door = Door::open(self.vault.directory()).unwrap_or_else(|error| {
+        let door = Door::open(self.vault.directory()).and_then(|door| match self.birth.successor {
+            Some(line) => door.and_by(descriptors::copy_of(line)?.into()),
+            None => Ok(door),
+        });
+        let door = door.unwrap_or_else(|error| {
             tracing::error!(%error, "no other relay can take over from this one");
             Door::default()
         });
