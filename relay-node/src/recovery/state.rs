@@ -94,16 +94,6 @@ impl State {
         self.word(word::GENERATION).store(generation, Ordering::Release);
     }
 
-    /// The number of the keeper of the generation that counts; 0 if it has none.
-    pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
-    }
-
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
-        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
-    }
-
     /// The relay that serves stands still and offers its place to `generation`.
     pub fn offer(&self, generation: u64) {
         self.word(word::OFFERED).store(generation, Ordering::Release);

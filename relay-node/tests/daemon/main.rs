@@ -40,6 +40,7 @@ mod slow_readers;
 mod slow_writers;
 mod start_errors;
 mod support;
+mod take_over;
 mod tcp_relaying;
 mod tls_on_the_tcp_listener;
 mod tls_relaying;
