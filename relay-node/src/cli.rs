@@ -28,6 +28,8 @@ pub enum Command {
     Dev(DevArgs),
     /// Send packets through a running relay, over each of its transports, and tell how that went.
     Try(TryArgs),
+    /// Have a running relay hand over to itself: it takes settings that need a restart, and calls go on.
+    Reload(ReloadArgs),
     /// Check a configuration and tell what would run.
     Check(ConfigArgs),
     /// Print iceServers JSON with a time-limited credential. Needs the relay's secret and its URLs.
@@ -38,7 +40,8 @@ const SIGNALS: &str = "\
 Signals:
   SIGTERM, SIGINT  Drain: take no new allocations, end with the last one; again: end at once
   SIGUSR1          Take the drain back and stay
-  SIGHUP           Look at the configuration and its files now";
+  SIGHUP           Look at the configuration and its files now
+  SIGUSR2          Hand over to itself, as by `edgerelay reload`";
 
 /// Where the configuration comes from. What is given here wins over the environment
 /// (EDGERELAY_REALM, EDGERELAY_RELAY__PORTS, ...), and that over the file.
@@ -102,6 +105,25 @@ pub struct ConfigArgs {
     /// since every user of the machine sees the arguments.
     #[arg(long, value_name = "SETTING=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Which relay.
+#[derive(Args, Clone, Debug)]
+pub struct ReloadArgs {
+    /// Its recovery.directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub recovery_directory: Option<PathBuf>,
+    /// Its configuration file (TOML), which names that directory.
+    #[arg(long, value_name = "FILE", env = "EDGERELAY_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl ReloadArgs {
+    /// The relay's `recovery.directory`, if these, the environment or the file tell it.
+    pub fn directory(self, environment: impl Iterator<Item = (OsString, OsString)>) -> Option<PathBuf> {
+        let Self { recovery_directory, config } = self;
+        ConfigArgs { recovery_directory, config, ..ConfigArgs::default() }.recovery_directory(environment)
+    }
 }
 
 /// How the trial relay is to run.

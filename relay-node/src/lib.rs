@@ -2,8 +2,8 @@
 //!
 //! A packet's way: [`net`] (sockets) to [`worker`] (one thread for each core) to the `turn` crate (the
 //! protocol) and back. What runs beside, on one control thread: [`serve`] takes a [`config`], starts
-//! the workers, and keeps [`admin`] and [`telemetry`]. [`cli`] names the commands; [`dev`] and
-//! [`trial`] are two of them.
+//! the workers, and keeps [`admin`] and [`telemetry`]. [`cli`] names the commands; [`dev`],
+//! [`reload`] and [`trial`] are three of them.
 
 pub mod admin;
 pub mod cli;
@@ -13,6 +13,7 @@ pub mod ice_servers;
 pub mod keeper;
 pub mod net;
 pub mod recovery;
+pub mod reload;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

@@ -9,7 +9,7 @@ use edgerelay::cli::{Cli, Command, ConfigArgs, CredentialArgs};
 use edgerelay::config::{Config, Host, Kept, Offer, Problems};
 use edgerelay::ice_servers::{IceServers, IceServersError};
 use edgerelay::serve::{self, ServeError};
-use edgerelay::{dev, trial};
+use edgerelay::{dev, reload, trial};
 
 /// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         Command::Try(arguments) => match trial::run(&arguments) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
+            Err(error) => fail(FAILED, &error).into(),
+        },
+        Command::Reload(arguments) => match reload::run(arguments.directory(vars_os())) {
+            Ok(()) => print(&"the relay has handed over to itself"),
             Err(error) => fail(FAILED, &error).into(),
         },
         Command::Check(arguments) => match load(&arguments) {

@@ -42,6 +42,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("proxy_header", "local", &[&prefix[..], &[0x20, 0, 0, 0]].concat())?;
     let ends = [203, 0, 113, 9, 192, 0, 2, 1, 4, 210, 13, 150];
     write("proxy_header", "proxied", &[&prefix[..], &[0x21, 0x11, 0, 12], &ends, b"behind"].concat())?;
+    for (name, bytes) in records() {
+        write("records", name, &bytes)?;
+        // And where a relay would write it: the table, cell 1, sequence number 3, the length.
+        let length = (bytes.len() as u16).to_be_bytes();
+        write("records", &format!("written {name}"), &[&[bytes[2] - 1, 1, 3], &length[..], &bytes].concat())?;
+    }
     Ok(())
 }
 
@@ -79,6 +85,32 @@ fn reserved_port() -> Vec<u8> {
     let redeem = [1, 2, 0, 1, 1, 1, 1, 10];
     let open_its_socket = [9, 0];
     [&allocate[..], &open_its_socket, &redeem, &open_its_socket].concat()
+}
+
+/// Records of version 1, one of each kind and a long one.
+fn records() -> Vec<(&'static str, Vec<u8>)> {
+    const ID: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 7];
+    const LATER: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 0];
+    const CLIENT: [u8; 7] = [4, 192, 0, 2, 1, 0xC3, 0x50];
+    const SERVER: [u8; 7] = [4, 192, 0, 2, 2, 13, 150];
+    const ADDRESS: [u8; 10] = [4, 192, 0, 2, 3, 4, 203, 0, 113, 3];
+    let five_tuple = [&CLIENT[..], &SERVER, &[1]].concat();
+    let allocation = |name: &[u8]| {
+        let name = [&(name.len() as u16).to_be_bytes()[..], name].concat();
+        let relayed = [&[1][..], &ADDRESS, &[0xC3, 0x50], &LATER, &[0]].concat();
+        let owner = [&[1][..], &name, &[1], &name, &[7; 32], &[1, 0, 11], b"example.org"].concat();
+        let origin = [&[9; 12][..], &[0, 0, 2, 88], &[1], b"a token.", &[1, 6, 1, 252]].concat();
+        [&[0, 1, 1][..], &ID, &five_tuple, &relayed, &LATER, &owner, &origin].concat()
+    };
+    let peer = [4, 198, 51, 100, 1];
+    vec![
+        ("allocation", allocation(b"alice")),
+        ("long allocation", allocation(&[b'a'; 120])),
+        ("permission", [&[0, 1, 2][..], &ID, &peer, &LATER].concat()),
+        ("channel", [&[0, 1, 3][..], &ID, &[0x40, 0], &peer, &[0, 9], &LATER].concat()),
+        ("reservation", [&[0, 1, 4][..], &ADDRESS, &[0, 1, 1, 0, 5], b"alice", b"a token.", &LATER].concat()),
+        ("deletion", [&[0, 1, 5][..], &five_tuple, &[9; 12], &LATER].concat()),
+    ]
 }
 
 fn channel_data(payload: &[u8]) -> Vec<u8> {

@@ -9,7 +9,8 @@ use crate::worker::Workers;
 
 /// The relay's state, for probes.
 pub struct Health {
-    workers: Weak<Workers>,
+    /// None of a relay that is not to serve.
+    workers: Option<Weak<Workers>>,
     draining: AtomicBool,
 }
 
@@ -23,12 +24,19 @@ pub enum Readiness {
     Draining,
     /// Not all of them, or none.
     Down,
+    /// None, as it should be: another deployment's relay serves.
+    Superseded,
 }
 
 impl Health {
     /// The health of `workers`.
     pub fn new(workers: &Arc<Workers>) -> Self {
-        Self { workers: Arc::downgrade(workers), draining: AtomicBool::new(false) }
+        Self { workers: Some(Arc::downgrade(workers)), draining: AtomicBool::new(false) }
+    }
+
+    /// The health of a relay that is not to serve.
+    pub const fn superseded() -> Self {
+        Self { workers: None, draining: AtomicBool::new(false) }
     }
 
     /// Notes whether new allocations are refused from now on.
@@ -43,7 +51,8 @@ impl Health {
 
     /// Whether packets can be served.
     pub fn readiness(&self) -> Readiness {
-        if !self.workers.upgrade().is_some_and(|workers| workers.alive()) {
+        let Some(workers) = &self.workers else { return Readiness::Superseded };
+        if !workers.upgrade().is_some_and(|workers| workers.alive()) {
             Readiness::Down
         } else if self.is_draining() {
             Readiness::Draining

@@ -23,6 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::telemetry::Older;
+
 pub use health::{Health, Readiness};
 
 /// Why there can be no admin server.
@@ -49,6 +51,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct Rooms {
     health: Arc<Health>,
     registry: Registry,
+    older: Arc<Older>,
 }
 
 /// The body of `/ready`.
@@ -70,13 +73,13 @@ pub fn bind(address: SocketAddr, inherited: Option<net::TcpListener>) -> Result<
     listener.map_err(|source| AdminError { address, source })
 }
 
-/// Serves `/live`, `/ready` and `/metrics` for as long as the runtime lives.
-pub async fn serve(listener: TcpListener, health: Arc<Health>, registry: Registry) {
+/// Serves `/live`, `/ready` and `/metrics`, with those of `older` relays, for as long as the runtime lives.
+pub async fn serve(listener: TcpListener, health: Arc<Health>, registry: Registry, older: Arc<Older>) {
     let router = Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Rooms { health, registry });
+        .with_state(Rooms { health, registry, older });
     let mut connections = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -107,7 +110,7 @@ async fn answer(stream: TcpStream, router: Router) {
 async fn live(State(rooms): State<Rooms>) -> (StatusCode, &'static str) {
     match rooms.health.readiness() {
         Readiness::Down => (StatusCode::SERVICE_UNAVAILABLE, "a worker has ended\n"),
-        Readiness::Ready | Readiness::Draining => (StatusCode::OK, "alive\n"),
+        Readiness::Ready | Readiness::Draining | Readiness::Superseded => (StatusCode::OK, "alive\n"),
     }
 }
 
@@ -115,7 +118,7 @@ async fn live(State(rooms): State<Rooms>) -> (StatusCode, &'static str) {
 async fn ready(State(rooms): State<Rooms>) -> (StatusCode, Json<Ready>) {
     let state = rooms.health.readiness();
     let code = match state {
-        Readiness::Down => StatusCode::SERVICE_UNAVAILABLE,
+        Readiness::Down | Readiness::Superseded => StatusCode::SERVICE_UNAVAILABLE,
         Readiness::Ready | Readiness::Draining => StatusCode::OK,
     };
     (code, Json(Ready { state }))
@@ -123,7 +126,9 @@ async fn ready(State(rooms): State<Rooms>) -> (StatusCode, Json<Ready>) {
 
 async fn metrics(State(rooms): State<Rooms>) -> Response {
     match TextEncoder::new().encode_to_string(&rooms.registry.gather()) {
-        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Ok(own) => {
+            ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], rooms.older.beside(own)).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -5,9 +5,14 @@
 //! keeper has one thread, reads nothing from the network, and does nothing but wait for signals: it passes the
 //! operator's on, and reaps every child as the first process of a container has to. What a relay means to end
 //! with is the keeper's end too; a relay that a signal ended has crashed.
+//!
+//! Where the operator wants another relay in the place of one that runs, the first process forks: the child has a
+//! copy of the table, closes what is the relay's, and is the keeper of the successor, which takes over by the
+//! same protocol as a stranger. The first process stays what it is.
 
 mod clone;
 mod ending;
+mod heirs;
 mod policy;
 mod signals;
 mod watch;
@@ -36,6 +41,10 @@ pub struct Birth {
     pub keeper: u32,
     /// Descriptors that are the keeper's own: never to be closed.
     pub keepers: Vec<RawFd>,
+    /// One of these: where it finds the relay that it takes over from, if it is the successor of one.
+    pub predecessor: Option<RawFd>,
+    /// Another one: where a successor may come.
+    pub successor: Option<RawFd>,
 }
 
 /// What of the vault a relay takes in.
@@ -52,7 +61,14 @@ pub enum Takes {
 impl Birth {
     /// Of a relay that is the first process itself.
     pub fn without_keeper() -> Self {
-        Self { takes: Takes::All, kept: false, keeper: 0, keepers: Vec::new() }
+        Self {
+            takes: Takes::All,
+            kept: false,
+            keeper: 0,
+            keepers: Vec::new(),
+            predecessor: None,
+            successor: None,
+        }
     }
 }
 

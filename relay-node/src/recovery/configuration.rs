@@ -5,7 +5,6 @@
 //! with the files: so it counts for the boot that it was kept in, until the relay ends as it was meant to, and
 //! while nobody serves.
 
-use std::fs;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -13,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{SOCKET, Vault};
+use super::{SOCKET, Vault, boot};
 use crate::config::{Config, Kept, Problem, Problems};
 
 /// The piece's name.
@@ -110,8 +109,8 @@ pub fn keep(vault: &Vault, kept: &Kept) -> io::Result<()> {
 /// Nobody is to start with it any more: the relay ends as it was meant to.
 pub fn forget(vault: &Vault) -> io::Result<()> {
     let names = vault.names()?;
-    let ours = names.iter().filter(|name| name.split('.').next() == Some(NAME));
-    ours.map(|name| vault.remove(name)).collect()
+    let mut ours = names.iter().filter(|name| name.split('.').next() == Some(NAME));
+    ours.try_for_each(|name| vault.remove(name))
 }
 
 fn last_good(vault: &Vault) -> Result<(Config, Kept), NoneGood> {
@@ -125,11 +124,12 @@ fn last_good(vault: &Vault) -> Result<(Config, Kept), NoneGood> {
 
 /// The machine's identity from its start to its end.
 fn boot() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+    Ok(format!("{:032x}", boot::clock()?.boot))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use super::*;
@@ -178,7 +178,7 @@ mod tests {
         let file = folder.path().join("secret");
         let bytes = String::from_utf8(vault.kept(NAME).unwrap().unwrap()).unwrap();
         let identity = boot().unwrap();
-        vault.keep(NAME, bytes.replace(identity.trim(), "another").as_bytes()).unwrap();
+        vault.keep(NAME, bytes.replace(&identity, "another").as_bytes()).unwrap();
         assert_eq!(Start::of(load(&file), &vault).unwrap_err(), load(&file).unwrap_err());
         vault.keep(NAME, bytes.as_bytes()).unwrap();
         assert!(Start::of(load(&file), &vault).is_ok());

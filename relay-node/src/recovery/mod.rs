@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | open sockets | the descriptor table that keeper and relay share | the keeper |
 //! | records of allocations | [`records`], shared memory, a file for each worker | the vault |
-//! | which relayed addresses are open | [`ports`], for other relays of the node to see | the vault |
+//! | which relayed addresses are open | [`ports`], for other relays of the node to see | the process |
 //! | which records count, crashes, suspects | [`state`], one page of shared memory | the vault |
 //! | [`listeners`], [`keys`], the last good configuration | pieces that are [kept](Vault::keep) whole | the vault |
 //!
@@ -14,6 +14,8 @@ mod boot;
 pub mod configuration;
 pub mod keys;
 pub mod listeners;
+#[cfg(test)]
+mod example;
 mod memory;
 pub mod ports;
 pub mod records;

@@ -1,7 +1,7 @@
 //! A little shared memory: which generation counts, and what crashes there were.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -70,9 +70,11 @@ impl State {
     pub fn open(vault: &Vault) -> io::Result<Self> {
         let clock = boot::clock()?;
         vault.exclusively(|| {
-            let former = match vault.open(NAME)? {
-                // Shorter than any of ours: of nobody.
-                Some(piece) => Mapping::of(piece, 0, LEN).ok().map(|memory| Self { memory }),
+            let former = match vault.open(NAME)?.map(|piece| Mapping::of(piece, 0, LEN)) {
+                Some(Ok(memory)) => Some(Self { memory }),
+                // Shorter than any of ours.
+                Some(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => None,
+                Some(Err(error)) => return Err(error),
                 None => None,
             };
             match former.filter(|former| former.word(word::MAGIC).load(Ordering::Acquire) == MAGIC) {
@@ -169,29 +171,32 @@ impl State {
         }
     }
 
-    /// What the workers of the processes before touched last, of as many crashes as may count: moves what
-    /// [`Self::touch`] noted among the suspects and tells all of these.
-    pub fn suspects(&self) -> Vec<Touched> {
+    /// The process that crashed may have done so for what its workers touched last.
+    pub fn suspect_touched(&self) {
         let places = self.words(word::SUSPECTS, SUSPECTS);
-        let mut suspects: Vec<u64> = places.iter().map(|it| it.load(Ordering::Relaxed)).collect();
         for touched in self.words(word::TOUCHED, WORKERS) {
             let touched = touched.swap(0, Ordering::Relaxed);
-            if touched != 0 && !suspects.contains(&touched) {
+            if touched != 0 && !places.iter().any(|it| it.load(Ordering::Relaxed) == touched) {
                 let place = self.word(word::NEXT_SUSPECT).fetch_add(1, Ordering::Relaxed) as usize % SUSPECTS;
-                for (place, suspect) in places.iter().zip(&mut suspects).skip(place).take(1) {
-                    place.store(touched, Ordering::Relaxed);
-                    *suspect = touched;
-                }
+                places.iter().skip(place).take(1).for_each(|it| it.store(touched, Ordering::Relaxed));
             }
         }
-        suspects.into_iter().filter(|suspect| *suspect != 0).map(Touched).collect()
+    }
+
+    /// The process ended for nothing that its workers touched.
+    pub fn forget_touched(&self) {
+        self.words(word::TOUCHED, WORKERS).iter().for_each(|it| it.store(0, Ordering::Relaxed));
+    }
+
+    /// What may be why processes crashed: as many crashes as there were since [`Self::clear_suspects`].
+    pub fn suspects(&self) -> Vec<Touched> {
+        let suspects = self.words(word::SUSPECTS, SUSPECTS).iter().map(|it| it.load(Ordering::Relaxed));
+        suspects.filter(|suspect| *suspect != 0).map(Touched).collect()
     }
 
     /// Nobody is suspected any more.
     pub fn clear_suspects(&self) {
-        for word in self.words(word::TOUCHED, WORKERS + SUSPECTS) {
-            word.store(0, Ordering::Relaxed);
-        }
+        self.words(word::SUSPECTS, SUSPECTS).iter().for_each(|it| it.store(0, Ordering::Relaxed));
     }
 
     /// A new one. What `former` says of generations stays.
@@ -251,3 +256,6 @@ impl Touched {
         Self(hasher.finish().max(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ impl Known {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,10 +51,10 @@ impl<'a> Drain<'a> {
         tracing::info!("the drain is taken back: new allocations are served again");
     }
 
-    /// Whether the relay drained until no allocation is left or `deadline` is over.
-    pub(super) fn is_over(&self, deadline: Duration) -> bool {
+    /// Whether the relay drained until no allocation is left, of its own and of `older` ones, or `deadline` is over.
+    pub(super) fn is_over(&self, deadline: Duration, older: usize) -> bool {
         let Some(since) = self.since else { return false };
-        let allocations = self.workers.allocations();
+        let allocations = self.workers.allocations() + older;
         if allocations == 0 {
             tracing::info!("drained");
             return true;

@@ -2,8 +2,10 @@
 //!
 //! Everything here runs on one control thread; packets are the workers' alone.
 
+mod control;
 mod drain;
 pub mod handover;
+mod idle;
 mod notify;
 mod panics;
 mod past;
@@ -13,15 +15,15 @@ mod signals;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use thiserror::Error;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::net::TcpListener;
+use turn::Ledger;
 
 use crate::admin::{self, AdminError, Health};
 use crate::config::{Config, Kept, Problems, Recovery};
@@ -29,21 +31,29 @@ use crate::keeper::{self, Birth};
 use crate::recovery::configuration::Start;
 use crate::recovery::keys::Keys;
 use crate::recovery::listeners::AdminListener;
+use crate::recovery::ports;
 use crate::recovery::state::State;
 use crate::recovery::{Vault, VaultError};
-use crate::telemetry::{self, Allocations, Telemetry, TelemetryError};
+use crate::telemetry::{self, Telemetry, TelemetryError};
+use crate::tls::Certificates;
 use crate::worker::{self, BoundListener, StartError, Workers};
 
 pub use reload::Reloads;
 pub use settings::SettingsError;
 
+use control::{Control, End, Succession};
 use drain::Drain;
-use past::Past;
+use handover::arrival::ArrivalError;
+use handover::line::Line;
+use handover::message::Near;
+use handover::neighbours::Neighbour;
+use handover::predecessors::Predecessors;
+use handover::retirement::Retirement;
+use handover::taking::TakeError;
+use past::{Past, Place};
 use reload::Reloader;
-use signals::{Signals, Told};
-
-/// How often events are taken from the workers, before their queues are full, and whether they live.
-const ROUND: Duration = Duration::from_millis(50);
+use settings::NonceKey;
+use signals::Signals;
 
 /// Why a relay did not start, or did not go on.
 #[derive(Debug, Error)]
@@ -78,9 +88,18 @@ pub enum ServeError {
     /// Telling about the start.
     #[error("the start cannot be announced: {0}; check standard output and the place of the state file")]
     Announcement(#[source] io::Error),
+    /// Another relay serves.
+    #[error(transparent)]
+    Arrival(#[from] ArrivalError),
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+}
+
+impl From<TakeError> for ServeError {
+    fn from(error: TakeError) -> Self {
+        Self::Arrival(error.into())
+    }
 }
 
 /// What a relay that has just started is.
@@ -137,7 +156,8 @@ fn run_kept(
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
     let relay = |birth, start: Option<Start>| {
-        let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
+        let is_first = start.is_some();
+        let past = Past::take_over(&vault, Arc::clone(&state), birth, is_first).map_err(ServeError::Kept)?;
         let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
         relay(load, start, Some(past), &silent)
     };
@@ -181,44 +201,86 @@ async fn serve(
 ) -> Result<(), ServeError> {
     let mut signals = Signals::install().map_err(ServeError::Control)?;
     keeper::let_commands_through().map_err(ServeError::Control)?;
-    let nonce_key = match &past {
-        Some(past) => past.nonce_key(),
-        None => Keys::random().map_err(ServeError::Control)?.nonce,
-    };
-    let config = &start.config;
-    let settings = settings::settings(config, &nonce_key)?;
-    let plan = settings::plan(config, start.kept.files(), settings)?;
-    let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
-    let admin_listener = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
-    let admin = admin_listener.local_addr().map_err(ServeError::Control)?;
-    // What can fail comes before: an end from here on would be the end of all calls.
-    let telemetry = Telemetry::start(&config.telemetry)?;
-    let workers = Arc::new(match &mut past {
-        Some(past) => past.go_on(plan)?,
-        None => worker::start(plan)?,
-    });
-    if let Some(past) = &past {
-        let descriptor = admin_listener.as_raw_fd();
-        past.served(&workers, AdminListener { bind: config.admin, address: admin, descriptor });
+    if let Some(past) = &mut past {
+        match past.look_around(&start.config.recovery).await? {
+            Place::Free => {}
+            Place::Taken => {
+                tracing::info!("another relay has taken over: this one ends");
+                return Ok(());
+            }
+            Place::Superseded => return idle::wait(&start.config, &mut signals).await,
+        }
     }
-
+    let begun = begin(&start, &mut past).await;
+    let relay = match (begun, &mut past) {
+        (Err(error), Some(past)) => {
+            past.give_up(&error).await;
+            return Err(error);
+        }
+        (begun, _) => begun?,
+    };
+    let Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own } = relay;
+    let (config, address) = (&start.config, admin.local_addr().map_err(ServeError::Control)?);
     let health = Arc::new(Health::new(&workers));
     let reloads = Arc::new(Reloads::default());
     telemetry.observe(&workers, &health, &reloads, past.as_ref().map(Past::state));
     let allocations = telemetry.allocations(&workers);
-    tokio::spawn(admin::serve(admin_listener, Arc::clone(&health), telemetry.registry()));
+    let state = past.as_ref().map(Past::state);
+    let mut succession = None;
+    if let (Some(past), Some(own), Some(state)) = (&mut past, own, &state) {
+        let mut predecessors =
+            Predecessors::new(Arc::clone(&ledger), own.try_clone().map_err(ServeError::Control)?);
+        predecessors.add(older);
+        let descriptor = admin.as_raw_fd();
+        past.served(&workers, AdminListener { bind: config.admin, address, descriptor });
+        let admin = admin.as_fd().try_clone_to_owned().map_err(ServeError::Control)?;
+        let (vault, giving) = (past.vault(), past.open_door());
+        succession = Some(Succession { vault, state, ledger, own, nonce_key, admin, giving, predecessors });
+    }
+    let older = succession.as_ref().map(|it| it.predecessors.older()).unwrap_or_default();
+    let answers = tokio::spawn(admin::serve(admin, Arc::clone(&health), telemetry.registry(), older));
 
-    log_start(config, &workers, admin);
-    announce(&Started { config, listeners: workers.bound(), admin }).map_err(ServeError::Announcement)?;
+    log_start(config, &workers, address);
+    announce(&Started { config, listeners: workers.bound(), admin: address })
+        .map_err(ServeError::Announcement)?;
 
     let mut reloader =
         Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
     notify::ready(reloader.status());
-    let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
+    let mut control = Control {
+        workers: &workers,
+        telemetry: &telemetry,
+        allocations: &allocations,
+        signals: &mut signals,
+        reloader: &mut reloader,
+        drain: Drain::new(&workers, &health),
+        succession,
+    };
+    let end = match control.serve().await {
+        Ok(End::HandedOver(line, told)) => {
+            // The one that serves answers now.
+            answers.abort();
+            let retirement = past.as_mut().zip(control.succession.take()).map(|(past, succession)| {
+                past.retire();
+                let directory = past.vault().directory().map(Path::to_owned);
+                Retirement::new(line, told, directory, succession.own)
+            });
+            match retirement {
+                Some(retirement) => control.retire(retirement).await,
+                None => Ok(()),
+            }
+        }
+        Ok(End::Drained) => {
+            control.end_older().await;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     if let (Err(error), Some(_)) = (&end, &past) {
         tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
         process::abort();
     }
+    drop(control);
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
     drop(workers);
     past.inspect(Past::end);
@@ -231,48 +293,44 @@ async fn serve(
     end
 }
 
-/// Serves until the relay is told to end, or cannot go on. A drain changes nothing of what is looked after.
-async fn until_end(
-    workers: &Workers,
-    health: &Health,
-    allocations: &Allocations,
-    signals: &mut Signals,
-    reloader: &mut Reloader<'_>,
-) -> Result<(), ServeError> {
-    let mut drain = Drain::new(workers, health);
-    let mut reloads_due = interval(reloader.current().reload_interval);
-    reloads_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    reloads_due.reset();
-    let mut round = interval(ROUND);
-    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    round.reset();
-    loop {
-        tokio::select! {
-            told = signals.next() => match told {
-                Told::Reload => reloader.reload_as_told(workers),
-                Told::Stay => drain.take_back(),
-                Told::End if drain.is_on() => {
-                    tracing::warn!(allocations = workers.allocations(), "told again: ending at once");
-                    return Ok(());
-                }
-                Told::End => {
-                    drain.begin(reloader.current().drain_deadline);
-                    // What the workers count is of before the drain until they have heard of it.
-                    round.reset();
-                }
-            },
-            _ = reloads_due.tick() => reloader.reload(workers),
-            _ = round.tick() => {
-                allocations.note();
-                if let Some(worker) = workers.dead_worker() {
-                    return Err(ServeError::WorkerEnded(worker));
-                }
-                if drain.is_over(reloader.current().drain_deadline) {
-                    return Ok(());
-                }
-            }
-        }
-    }
+/// A relay whose workers have just been started.
+struct Running {
+    workers: Arc<Workers>,
+    /// Those that served before it, with a line to each.
+    older: Vec<(Neighbour, Line)>,
+    certificates: Vec<Certificates>,
+    nonce_key: NonceKey,
+    telemetry: Telemetry,
+    admin: TcpListener,
+    ledger: Arc<Ledger>,
+    /// Itself, as others of this node see it.
+    own: Option<Neighbour>,
+}
+
+/// Makes everything ready, and then starts the workers.
+async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, ServeError> {
+    let config = &start.config;
+    let nonce_key = match &past {
+        Some(past) => past.nonce_key(),
+        None => Keys::random().map_err(ServeError::Control)?.nonce,
+    };
+    let own = past
+        .as_ref()
+        .map(|past| Neighbour::new(Near::new(past.generation(), config.relay.addresses), ports::create()?));
+    let own = own.transpose().map_err(ServeError::Kept)?;
+    let settings = settings::settings(config, &nonce_key)?;
+    let plan = settings::plan(config, start.kept.files(), settings, own.as_ref().map(Neighbour::open))?;
+    let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
+    let ledger = Arc::clone(&plan.ledger);
+    let admin = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
+    // What can fail comes before: an end from here on would be the end of all calls.
+    let telemetry = Telemetry::start(&config.telemetry)?;
+    let (workers, older) = match past.as_mut().zip(own.as_ref()) {
+        Some((past, own)) => past.go_on(plan, own, &config.recovery).await?,
+        None => (worker::start(plan)?, Vec::new()),
+    };
+    let workers = Arc::new(workers);
+    Ok(Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own })
 }
 
 fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
@@ -341,8 +399,8 @@ mod tests {
     async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
         let (config, kept) = config().unwrap();
         let settings = settings::settings(&config, &[0; 32]).unwrap();
-        let workers =
-            Arc::new(worker::start(settings::plan(&config, kept.files(), settings).unwrap()).unwrap());
+        let plan = settings::plan(&config, kept.files(), settings, None).unwrap();
+        let workers = Arc::new(worker::start(plan).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
         let telemetry = Telemetry::start(&config.telemetry).unwrap();
@@ -356,7 +414,16 @@ mod tests {
         }
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
 
-        let end = until_end(&workers, &health, &allocations, &mut signals, &mut reloader).await;
-        assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))), "{end:?}");
+        let mut control = Control {
+            workers: &workers,
+            telemetry: &telemetry,
+            allocations: &allocations,
+            signals: &mut signals,
+            reloader: &mut reloader,
+            drain: Drain::new(&workers, &health),
+            succession: None,
+        };
+        let end = control.serve().await;
+        assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))));
     }
 }

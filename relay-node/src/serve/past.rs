@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::process;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::config::Recovery;
 use crate::keeper::{Birth, Takes};
 use crate::net::inherited::{self, Kind, Left};
 use crate::net::steering::Steering;
@@ -14,8 +17,18 @@ use crate::recovery::keys::Keys;
 use crate::recovery::listeners::{AdminListener, Inherited, Listeners};
 use crate::recovery::records::{self, Records};
 use crate::recovery::state::State;
+use crate::recovery::superseded;
 use crate::recovery::survivors::{Shares, divide};
-use crate::worker::{self, Inheritance, Plan, Restored, StartError, Workers};
+use crate::worker::{self, Inheritance, Plan, Restored, Workers};
+
+use super::ServeError;
+use super::handover::arrival::{self, Arrival, ArrivalError};
+use super::handover::door::Door;
+use super::handover::giving::Giving;
+use super::handover::line::Line;
+use super::handover::neighbours::Neighbour;
+use super::handover::taking::{self, TakeError, Taking};
+use super::handover::turns::{Serving, Starting};
 
 /// The place of what outlives this relay, with what the one before it left there.
 pub(super) struct Past<'a> {
@@ -28,6 +41,25 @@ pub(super) struct Past<'a> {
     listeners: Inherited,
     /// Open sockets that are no listeners.
     left: Vec<Left>,
+    /// Whether no relay of this keeper has been there before.
+    is_first: bool,
+    /// One that serves still, and hands over.
+    before: Option<Taking>,
+    /// Keeps others from starting meanwhile.
+    starting: Option<Starting>,
+    /// Shows others that this one serves.
+    serving: Option<Serving>,
+}
+
+/// Whether there is a place for this relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is free, or is handed over.
+    Free,
+    /// Another one took over while this one was started again after a crash.
+    Taken,
+    /// Its deployment handed over to another one long ago.
+    Superseded,
 }
 
 impl<'a> Past<'a> {
@@ -35,10 +67,20 @@ impl<'a> Past<'a> {
     ///
     /// # Errors
     /// When there is no way to tell what is open, or the vault cannot be used.
-    pub(super) fn take_over(vault: &'a Vault, state: Arc<State>, birth: Birth) -> io::Result<Self> {
+    pub(super) fn take_over(
+        vault: &'a Vault,
+        state: Arc<State>,
+        birth: Birth,
+        is_first: bool,
+    ) -> io::Result<Self> {
+        // Before what the process that crashed had open is closed: at no moment the place looks free.
+        let serving = vault.directory().filter(|_| !is_first).map(Serving::show).transpose()?;
         let mut left = Vec::new();
         if birth.kept {
-            left = inherited::take_over(&[&birth.keepers[..], &vault.descriptors()?].concat())?;
+            let shown = serving.iter().map(AsRawFd::as_raw_fd);
+            let kept: Vec<_> =
+                birth.keepers.iter().copied().chain(vault.descriptors()?).chain(shown).collect();
+            left = inherited::take_over(&kept)?;
         }
         let listeners = Listeners::of(vault)?.map(|listeners| listeners.inherit(birth.keeper, &mut left));
         Ok(Self {
@@ -49,7 +91,49 @@ impl<'a> Past<'a> {
             state,
             birth,
             left,
+            is_first,
+            before: None,
+            starting: None,
+            serving,
         })
+    }
+
+    /// Looks for another relay that serves, which then hands over.
+    ///
+    /// # Errors
+    /// When it does not. It goes on.
+    pub(super) async fn look_around(&mut self, recovery: &Recovery) -> Result<Place, ArrivalError> {
+        if !self.is_first {
+            // What the one that crashed had offered is no more to be had.
+            self.state.offer(0);
+            let is_ours = self.state.keeper() == self.birth.keeper;
+            return Ok(if is_ours { Place::Free } else { Place::Taken });
+        }
+        let Some(directory) = self.vault.directory() else { return Ok(Place::Free) };
+        if superseded::contains(self.vault, &recovery.instance)? {
+            return Ok(Place::Superseded);
+        }
+        let arrived = arrival::in_directory(directory, recovery).await;
+        let Arrival { before, starting } = arrived.inspect_err(|_| self.leave())?;
+        if before.is_none() {
+            self.state.offer(0);
+        }
+        self.before = before;
+        self.starting = starting;
+        Ok(Place::Free)
+    }
+
+    /// Leaves all to the one before, which goes on.
+    pub(super) async fn give_up(&mut self, why: &ServeError) {
+        if let Some(before) = self.before.take() {
+            self.leave();
+            before.give_up(&why.to_string()).await;
+        }
+    }
+
+    /// Nothing was this one's to go on with: its end with an error is meant.
+    fn leave(&self) {
+        self.state.set_served(true);
     }
 
     /// The place itself.
@@ -59,7 +143,12 @@ impl<'a> Past<'a> {
 
     /// What nonces are made with where the configuration names no key.
     pub(super) fn nonce_key(&self) -> [u8; 32] {
-        self.keys.nonce
+        self.before.as_ref().map_or(self.keys.nonce, Taking::nonce_key)
+    }
+
+    /// The number of this relay.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The crashes that there were, for metrics.
@@ -69,41 +158,108 @@ impl<'a> Past<'a> {
 
     /// The admin server's listener, if it is where `bind` wants it.
     pub(super) fn admin(&mut self, bind: SocketAddr) -> Option<TcpListener> {
+        if let Some(before) = &mut self.before {
+            let admin = before.admin.take().filter(|admin| admin.bind == bind);
+            return admin.map(|admin| admin.socket.into());
+        }
         let admin = self.listeners.admin.take().filter(|admin| admin.bind == bind)?;
         admin.socket.map(TcpListener::from).or_else(|| TcpListener::bind(admin.address).ok())
     }
 
-    /// Starts the workers of `plan`, which go on with the calls that the relay before had.
+    /// Starts the workers of `plan`, which go on with the calls that the relay before had. Others see this one as
+    /// `own`. Tells the older ones that there are, with a line to each.
     ///
     /// # Errors
-    /// As [`worker::prepare`] and its start. If that failed, the records that count are still those of before.
-    pub(super) fn go_on(&mut self, mut plan: Plan) -> Result<Workers, StartError> {
+    /// As [`worker::prepare`], and when the relay before does not let go. Then the records that count are still
+    /// those of before.
+    pub(super) async fn go_on(
+        &mut self,
+        mut plan: Plan,
+        own: &Neighbour,
+        recovery: &Recovery,
+    ) -> Result<(Workers, Vec<(Neighbour, Line)>), ServeError> {
         let began = Instant::now();
         plan.workers = plan.workers.max(1);
-        let (shares, lost) = self.shares(plan.workers).unzip();
-        let shares = shares.unwrap_or_default();
-        plan.inheritance = Inheritance {
-            steering_key: Some(self.keys.steering),
-            listeners: std::mem::take(&mut self.listeners.clients),
-            relays: self.left.drain(..).filter(is_of_datagrams).map(|it| (it.address, it.socket)).collect(),
-            shares,
+        let workers = plan.workers;
+        let listeners = match &mut self.before {
+            Some(before) => &mut before.listeners,
+            None => &mut self.listeners.clients,
         };
-        match Records::create(self.vault, self.generation, plan.workers) {
+        plan.inheritance = Inheritance {
+            listeners: std::mem::take(listeners),
+            steering_key: Some(self.steering_key()),
+            ..Inheritance::default()
+        };
+        match Records::create(self.vault, self.generation, workers) {
             Ok(records) => plan.records = Some(records),
             Err(error) => {
                 tracing::error!(%error, "no call will outlive this process: there is no room for records")
             }
         }
         plan.state = Some(Arc::clone(&self.state));
-        let prepared = worker::prepare(plan)?;
-        if let Some(lost) = lost {
-            lost.tell(prepared.restored(), began);
+        let mut prepared = worker::prepare(plan)?;
+        let left = match &mut self.before {
+            Some(before) => before.stand_still(self.vault, self.generation).await?,
+            None => taking::Left {
+                generation: self.state.generation(),
+                relays: self
+                    .left
+                    .drain(..)
+                    .filter(is_of_datagrams)
+                    .map(|it| (it.address, it.socket))
+                    .collect(),
+                predecessors: Vec::new(),
+            },
+        };
+        let (shares, lost) = self.shares(left.generation, workers)?.unzip();
+        prepared.restore(left.relays, shares.unwrap_or_default());
+        if self.serving.is_none() {
+            self.serving = self.vault.directory().map(Serving::show).transpose().map_err(ServeError::Kept)?;
         }
-        // From here on it is this relay's records that count.
-        self.state.set_generation(self.generation);
-        let workers = prepared.start()?;
+        let restored = prepared.restored();
+        self.begin(restored)?;
+        let workers = match prepared.start() {
+            Ok(workers) => workers,
+            Err(error) if self.before.is_some() => {
+                // The one before has let go: the next process of this keeper goes on.
+                tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
+                process::abort();
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(lost) = lost {
+            lost.tell(restored, began);
+        }
+        let mut older = left.predecessors;
+        if let Some(before) = self.before.take() {
+            if let Err(error) = superseded::add(self.vault, before.instance(), &recovery.instance) {
+                tracing::warn!(%error, "the deployment before may take over again when something starts it");
+            }
+            let neighbours: Vec<_> = older.iter().map(|(neighbour, _)| neighbour).chain([own]).collect();
+            let retired = before.finish(&neighbours).await;
+            older.extend(retired);
+        }
         self.remove_all_but(&[self.generation]);
-        Ok(workers)
+        Ok((workers, older))
+    }
+
+    /// From here on it is this relay's records that count.
+    fn begin(&self, restored: Restored) -> Result<(), TakeError> {
+        if self.before.is_none() {
+            self.state.set_keeper(self.birth.keeper);
+            self.state.set_generation(self.generation);
+            return Ok(());
+        }
+        let Restored { addresses_lost, without_listener, .. } = restored;
+        if addresses_lost + without_listener > 0 {
+            return Err(TakeError::Lossy { addresses_lost, without_listener });
+        }
+        let taken = self.state.take_offer(self.generation, self.birth.keeper);
+        if taken { Ok(()) } else { Err(TakeError::Late) }
+    }
+
+    fn steering_key(&self) -> u32 {
+        self.before.as_ref().map_or(self.keys.steering, Taking::steering_key)
     }
 
     /// Everything is served, at these places. From now on an end with an error is one that was meant.
@@ -113,6 +269,23 @@ impl<'a> Past<'a> {
             tracing::error!(%error, "after a crash listeners are opened anew: there is no room to note them");
         }
         self.state.set_served(true);
+    }
+
+    /// The way in for the relay that comes next, and whoever else there is.
+    pub(super) fn open_door(&mut self) -> Giving {
+        let door = Door::open(self.vault.directory()).unwrap_or_else(|error| {
+            tracing::error!(%error, "no other relay can take over from this one");
+            Door::default()
+        });
+        self.starting = None;
+        Giving::new(door, self.birth.kept.then(rustix::process::getppid).flatten())
+    }
+
+    /// Another relay serves now.
+    pub(super) fn retire(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.hide();
+        }
     }
 
     /// All calls have ended, as they were meant to: nobody has to go on with anything.
@@ -127,29 +300,36 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// The records of the relay before, if there are any, by the workers that there will be.
-    fn shares(&self, workers: usize) -> Option<(Shares, Lost)> {
-        let generation = self.state.generation();
+    /// The records of `generation`, if there are any, by the workers that there will be.
+    ///
+    /// # Errors
+    /// When they cannot be read, and somebody else can go on with them.
+    fn shares(&self, generation: u64, workers: usize) -> Result<Option<(Shares, Lost)>, TakeError> {
         if self.birth.takes == Takes::Nothing {
             // Perhaps it is reading the records that fails: what is open is what can be counted.
             self.state.count_left_out(self.left.iter().filter(|it| is_of_datagrams(it)).count() as u64);
         }
         if self.birth.takes == Takes::Nothing || generation == 0 {
-            return None;
+            return Ok(None);
         }
-        let estate = records::read(self.vault, generation)
-            .inspect_err(|error| tracing::warn!(%error, "the calls of the relay before do not go on"))
-            .ok()?;
+        let estate = match records::read(self.vault, generation) {
+            Ok(estate) => estate,
+            Err(unusable) if self.before.is_some() => return Err(unusable.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the calls of the relay before do not go on");
+                return Ok(None);
+            }
+        };
         let suspects = match self.birth.takes {
             Takes::WithoutSuspects => self.state.suspects(),
             Takes::All | Takes::Nothing => Vec::new(),
         };
         let damaged = estate.damaged;
-        let steering = Steering::new(self.keys.steering, workers);
+        let steering = Steering::new(self.steering_key(), workers);
         let shares = divide(estate, workers, |client| steering.owner(client), &suspects);
         self.state.count_left_out(shares.suspected as u64);
         let Shares { of_streams, outdated, suspected, .. } = shares;
-        Some((shares, Lost { damaged, of_streams, outdated, suspected }))
+        Ok(Some((shares, Lost { damaged, of_streams, outdated, suspected })))
     }
 
     fn remove_all_but(&self, generations: &[u64]) {

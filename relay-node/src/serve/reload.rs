@@ -63,6 +63,8 @@ pub(super) struct Reloader<'a> {
     unkept: Option<String>,
     /// What was said last to need a restart.
     pending: Vec<&'static str>,
+    /// Whether another relay serves and has the say.
+    is_retired: bool,
 }
 
 impl<'a> Reloader<'a> {
@@ -87,6 +89,7 @@ impl<'a> Reloader<'a> {
             complaint: None,
             unkept: None,
             pending: Vec::new(),
+            is_retired: false,
         };
         match start.fault {
             Some(problems) => {
@@ -117,9 +120,33 @@ impl<'a> Reloader<'a> {
         notify::ready(self.status());
     }
 
+    /// All that the configuration was made of, for another relay to [take](Self::take).
+    pub(super) fn kept_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        self.kept.to_bytes()
+    }
+
+    /// From now on another relay says what is in force, and keeps it.
+    pub(super) fn retire(&mut self) {
+        self.vault = None;
+        self.is_retired = true;
+    }
+
+    /// Takes what another relay has in force.
+    pub(super) fn take(&mut self, kept: &[u8], workers: &Workers) {
+        let loaded = Kept::from_bytes(kept).map_err(|error| error.to_string());
+        let loaded = loaded.and_then(|kept| match kept.load() {
+            Ok(config) => Ok((config, kept)),
+            Err(problems) => Err(problems.to_string()),
+        });
+        if let Err(problem) = loaded.and_then(|loaded| self.apply(loaded, workers)) {
+            tracing::warn!(problem, "what the relay that serves now has in force cannot be used here");
+        }
+    }
+
     /// Looks at the configuration and its files again, and applies what has changed.
     pub(super) fn reload(&mut self, workers: &Workers) {
-        match self.attempt(workers) {
+        let loaded = (self.load)().map_err(|problems| problems.to_string());
+        match loaded.and_then(|loaded| self.apply(loaded, workers)) {
             Ok(changed) => {
                 if self.complaint.take().is_some() || changed {
                     tracing::info!("the configuration as it is now is in force");
@@ -152,8 +179,7 @@ impl<'a> Reloader<'a> {
     }
 
     /// Whether something changed, or why it cannot be used.
-    fn attempt(&mut self, workers: &Workers) -> Result<bool, String> {
-        let (new, kept) = (self.load)().map_err(|problems| problems.to_string())?;
+    fn apply(&mut self, (new, kept): (Config, Kept), workers: &Workers) -> Result<bool, String> {
         let (new, pending) = new.taken_while_running(&self.started);
         let settings = (new != self.current)
             .then(|| settings::settings(&new, &self.nonce_key))
@@ -162,7 +188,7 @@ impl<'a> Reloader<'a> {
         let renewals = self.renewals(kept.files(), pending.contains(&"listeners"))?;
 
         // Everything can be used: from here on nothing fails.
-        if pending != self.pending && !pending.is_empty() {
+        if pending != self.pending && !pending.is_empty() && !self.is_retired {
             tracing::warn!(settings = pending.join(", "), "these changes need a restart");
         }
         self.pending = pending;

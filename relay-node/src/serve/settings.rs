@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
+use turn::ledger::OpenPorts;
 use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
 use crate::config::{self, Config, Files, Listener};
@@ -55,14 +56,23 @@ pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Sett
 }
 
 /// What the workers are to be, with the certificates among `files`.
-pub(super) fn plan(config: &Config, files: &Files, settings: Arc<Settings>) -> Result<Plan, SettingsError> {
+pub(super) fn plan(
+    config: &Config,
+    files: &Files,
+    settings: Arc<Settings>,
+    open: Option<&'static OpenPorts>,
+) -> Result<Plan, SettingsError> {
+    let (addresses, ports) = (config.relay.addresses, config.relay.ports.clone());
     Ok(Plan {
         workers: config.workers.count,
         pin: config.workers.pin,
         steering: true,
         listeners: config.listeners.iter().map(|plan| listener(plan, files)).collect::<Result<_, _>>()?,
         settings,
-        ledger: Arc::new(Ledger::new(config.relay.addresses, config.relay.ports.clone())),
+        ledger: Arc::new(match open {
+            Some(open) => Ledger::publishing(addresses, ports, open),
+            None => Ledger::new(addresses, ports),
+        }),
         streams: config.limits.streams,
         records: None,
         state: None,

@@ -1,10 +1,36 @@
 //! One page of metrics for a relay and for those that it took over from, as long as they serve somebody.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The metrics of this relay, `own`, and those of older ones by generation, all in Prometheus' text format. Only
-/// theirs are labelled, with `generation`: whoever looks at a relay sees what was there before.
-pub fn merge<'t>(own: &'t str, older: impl IntoIterator<Item = (u64, &'t str)>) -> String {
+/// What relays of older generations said of themselves last, in Prometheus' text format.
+#[derive(Debug, Default)]
+pub struct Older(Mutex<BTreeMap<u64, String>>);
+
+impl Older {
+    /// That is what the one of `generation` says.
+    pub fn set(&self, generation: u64, metrics: String) {
+        self.lock().insert(generation, metrics);
+    }
+
+    /// That one has ended.
+    pub fn remove(&self, generation: u64) {
+        self.lock().remove(&generation);
+    }
+
+    /// The metrics of this relay, `own`, and theirs. Only theirs are labelled, with `generation`: whoever looks at
+    /// this one alone sees what was always there.
+    pub fn beside(&self, own: String) -> String {
+        let older = self.lock();
+        if older.is_empty() { own } else { merge(&own, older.iter().map(|(it, text)| (*it, text.as_str()))) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn merge<'t>(own: &'t str, older: impl IntoIterator<Item = (u64, &'t str)>) -> String {
     let mut families = BTreeMap::<&str, Family<'_>>::new();
     read(&mut families, own, str::to_owned);
     for (generation, text) in older {

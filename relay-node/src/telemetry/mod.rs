@@ -18,7 +18,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use prometheus::Registry;
+use prometheus::{Registry, TextEncoder};
 use thiserror::Error;
 
 use crate::admin::Health;
@@ -28,7 +28,7 @@ use crate::serve::Reloads;
 use crate::worker::Workers;
 
 pub use allocations::Allocations;
-pub use generations::merge;
+pub use generations::Older;
 pub use log::{log, start as start_log};
 
 /// The name of this service and of its instruments.
@@ -108,6 +108,14 @@ impl Telemetry {
     /// Where the admin server gathers metrics.
     pub fn registry(&self) -> Registry {
         self.registry.clone()
+    }
+
+    /// All metrics as they are now, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When one of them cannot be written so.
+    pub fn page(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
     /// What takes note of the allocations of `workers`.

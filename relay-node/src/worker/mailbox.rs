@@ -34,6 +34,9 @@ pub(super) enum Command {
     Release,
     /// End all allocations and the worker.
     Stop,
+    /// Do something that no worker should.
+    #[cfg(test)]
+    Misbehave(Box<dyn FnOnce() + Send>),
 }
 
 /// Who sent what is in a parcel.

@@ -33,6 +33,8 @@ mod restore;
 mod run;
 mod start;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod token;
 mod workers;
 

@@ -292,6 +292,8 @@ impl Worker {
                     self.turn.end_all(now);
                     self.stopped = true;
                 }
+                #[cfg(test)]
+                Command::Misbehave(misbehave) => misbehave(),
             }
             self.follow_outputs(now);
         }

@@ -24,7 +24,7 @@ fn a_relay_without_workers_is_neither_alive_nor_ready() {
         runtime.block_on(async {
             let listener = admin::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            admin::serve(listener, health, prometheus::Registry::new()).await;
+            admin::serve(listener, health, prometheus::Registry::new(), Arc::default()).await;
         });
     });
     let admin = address.recv().unwrap();

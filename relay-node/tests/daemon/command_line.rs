@@ -22,7 +22,7 @@ fn configured(command: &str, rest: &[&str], check: impl FnOnce(std::process::Out
 fn help_names_every_command_and_the_common_flags() {
     let help = run(&["--help"]);
     assert!(help.status.success());
-    for command in ["serve", "dev", "try", "check", "credential"] {
+    for command in ["serve", "dev", "try", "reload", "check", "credential"] {
         assert!(text(&help.stdout).contains(&format!("  {command} ")), "{command}");
     }
     let help = run(&["serve", "--help"]);
@@ -49,6 +49,7 @@ fn help_names_every_command_and_the_common_flags() {
         "SIGTERM",
         "SIGUSR1",
         "SIGHUP",
+        "SIGUSR2",
     ] {
         assert!(text(&help.stdout).contains(flag), "{flag}");
     }
@@ -173,4 +174,23 @@ fn secrets_that_every_user_can_read_are_told() {
     };
     assert_eq!(told(0o644), [true, true]);
     assert_eq!(told(0o640), [false, false]);
+}
+
+#[test]
+fn a_reload_needs_a_relay_that_is_known_and_serves() {
+    let refused = |arguments: &[&str], why: &str| {
+        let output = run(&[&["reload"], arguments].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    };
+    refused(&[], "give its recovery.directory by --recovery-directory");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let nobody = format!("no relay serves in {}", path("state"));
+    refused(&["--recovery-directory", &path("state")], &nobody);
+    fs::write(path("edgerelay.toml"), format!("recovery.directory = '{}'", path("state"))).unwrap();
+    refused(&["--config", &path("edgerelay.toml")], &nobody);
+    fs::create_dir(path("state")).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(path("state/relay.sock")).unwrap());
+    refused(&["--config", &path("edgerelay.toml")], &nobody);
 }

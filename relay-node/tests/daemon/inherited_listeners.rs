@@ -23,7 +23,7 @@ struct Askers {
 impl Askers {
     fn of(node: &Node) -> Self {
         let socket = |_| {
-            let socket = datagram_socket("127.0.0.1:0");
+            let socket = datagram_socket(if node.address().is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" });
             socket.connect(node.address()).unwrap();
             socket
         };

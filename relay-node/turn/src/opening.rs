@@ -75,7 +75,7 @@ impl Turn {
             Some(Opening::Allocate(Waiting { reply, .. })) if in_vain => {
                 self.give_up_allocating(slot, &reply)
             }
-            Some(Opening::Allocate(Waiting { reply, .. })) => self.finish_allocating(slot, &reply),
+            Some(Opening::Allocate(waiting)) => self.finish_allocating(slot, &waiting),
             Some(Opening::Restore { .. }) if in_vain => self.give_up_restoring(now, slot),
             Some(Opening::Restore { permissions, channels }) => {
                 self.finish_restoring(slot, permissions, channels);
@@ -86,6 +86,7 @@ impl Turn {
 
     /// One of the relayed addresses cannot be had.
     fn go_on_without(&mut self, slot: Slot, family: AddressFamily, error: OpenError) {
+        self.record_redemption_in_vain(slot);
         let Some(allocation) = self.table.get_mut(slot) else { return };
         let Some(relayed) = allocation.relayed.get_mut(family).take() else { return };
         match allocation.opening.as_deref() {

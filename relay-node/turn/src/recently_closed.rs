@@ -50,14 +50,14 @@ impl RecentlyClosed {
         place
     }
 
-    /// Whether `transaction` is a deletion on `five_tuple` that its client may still repeat.
-    pub(crate) fn was_closed_by(
+    /// Until when its client may repeat `transaction`, if that is a deletion on `five_tuple`.
+    pub(crate) fn known_until(
         &self,
         now: Monotonic,
         five_tuple: &FiveTuple,
         transaction: TransactionId,
-    ) -> bool {
-        self.until.get(&(*five_tuple, transaction)).is_some_and(|until| *until > now)
+    ) -> Option<Monotonic> {
+        self.until.get(&(*five_tuple, transaction)).copied().filter(|until| *until > now)
     }
 
     /// Forgets what no client retransmits any more.
@@ -97,6 +97,10 @@ mod tests {
         DeletionRecord { five_tuple: five_tuple(port), transaction: transaction(n), until: now.after(MEMORY) }
     }
 
+    fn known(closed: &RecentlyClosed, now: Monotonic, port: u16, n: usize) -> Option<Monotonic> {
+        closed.known_until(now, &five_tuple(port), transaction(n))
+    }
+
     fn closed() -> RecentlyClosed {
         RecentlyClosed::new(&RandomState::with_seeds(1, 2, 3, 4))
     }
@@ -106,11 +110,11 @@ mod tests {
         let mut closed = closed();
         let start = Monotonic::from_nanos(0);
         closed.remember(start, &deletion(start, 1, 1));
-        assert!(closed.was_closed_by(start, &five_tuple(1), transaction(1)));
-        assert!(!closed.was_closed_by(start, &five_tuple(1), transaction(2)));
-        assert!(!closed.was_closed_by(start, &five_tuple(2), transaction(1)));
+        assert_eq!(known(&closed, start, 1, 1), Some(start.after(MEMORY)));
+        assert_eq!(known(&closed, start, 1, 2), None);
+        assert_eq!(known(&closed, start, 2, 1), None);
         // Whether or not anybody has called `expire` meanwhile.
-        assert!(!closed.was_closed_by(start.after(MEMORY), &five_tuple(1), transaction(1)));
+        assert_eq!(known(&closed, start.after(MEMORY), 1, 1), None);
     }
 
     #[test]
@@ -119,8 +123,8 @@ mod tests {
         let start = Monotonic::from_nanos(0);
         closed.remember(start, &deletion(start, 1, 1));
         closed.remember(start, &deletion(start, 1, 2));
-        for known in [1, 2] {
-            assert!(closed.was_closed_by(start, &five_tuple(1), transaction(known)));
+        for deletion in [1, 2] {
+            assert!(known(&closed, start, 1, deletion).is_some());
         }
         closed.expire(start.after(MEMORY));
         assert!(closed.order.is_empty() && closed.until.is_empty());

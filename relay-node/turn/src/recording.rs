@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 
 use crate::allocation::Allocation;
-use crate::ledger::Port;
+use crate::opening::{Opening, Waiting};
 use crate::record::{Change, ChannelRecord, DeletionRecord, PermissionRecord, Places, Tally};
 use crate::server::Turn;
 use crate::settings::Limits;
@@ -104,11 +104,21 @@ impl Turn {
         }
     }
 
-    /// Writes down that somebody came for a reserved port.
-    pub(crate) fn record_redemption(&mut self, port: &Port) {
-        if self.recording.on {
-            let (family, port) = (port.family(), port.number());
+    /// Writes down that somebody came for the reserved port that an allocation has: while it has it, so that no
+    /// change of another worker's comes in between.
+    pub(crate) fn record_redemption_of(&mut self, slot: Slot) {
+        let Some(allocation) = self.table.get(slot).filter(|_| self.recording.on) else { return };
+        for (family, relayed) in allocation.relayed.present() {
+            let port = relayed.port.number();
             self.outbox.record(Change::Reservation { family, port, record: None });
+        }
+    }
+
+    /// The same of one whose sockets did not open.
+    pub(crate) fn record_redemption_in_vain(&mut self, slot: Slot) {
+        let opening = self.table.get(slot).and_then(|allocation| allocation.opening.as_deref());
+        if matches!(opening, Some(Opening::Allocate(Waiting { kind: None, .. }))) {
+            self.record_redemption_of(slot);
         }
     }
 

@@ -228,6 +228,7 @@ impl Turn {
 
     /// Ends an allocation without a word.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Box<Allocation>> {
+        self.record_redemption_in_vain(slot);
         for family in AddressFamily::BOTH {
             self.close_relayed(slot, family);
         }

@@ -13,6 +13,7 @@
 pub mod format;
 mod name;
 mod read;
+mod rewrite;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -27,12 +28,13 @@ use turn::record::{
     AllocationId, AllocationRecord, Change, DeletionRecord, Record, ReservationRecord, Survivor, Tally,
     VERSION,
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use self::format::{
-    ALLOCATIONS, CHANNELS, DELETIONS, Header, Owner, PERMISSIONS, RESERVATIONS, SEGMENT, TALLIES,
+    ALLOCATIONS, CHANNELS, Clock, DELETIONS, Header, Owner, PERMISSIONS, RESERVATIONS, SEGMENT, TALLIES,
 };
 pub use self::read::{Unusable, read};
+pub use self::rewrite::{highest_version, rewrite, version_of};
 use self::table::{Table, take_room};
 use super::memory::Tallies;
 use super::{Vault, boot};
@@ -40,6 +42,7 @@ use super::{Vault, boot};
 /// Where one worker writes its records.
 #[derive(Debug)]
 pub struct Records {
+    version: u16,
     file: OwnedFd,
     tallies: Tallies,
     /// By segment: whether the file has these tallies already.
@@ -70,15 +73,10 @@ pub struct Estate {
 impl Records {
     /// Makes the empty records of `generation`, one for each of `workers`. Each knows the identity of the boot.
     pub fn create(vault: &Vault, generation: u64, workers: usize) -> io::Result<Vec<Self>> {
-        let clock = boot::clock()?;
-        let make = |owner| {
-            let file = File::from(vault.create(&name::of(generation, owner))?);
-            let header = Header { version: VERSION, generation, owner, clock };
-            file.write_all_at(&header.to_bytes(), 0)?;
-            io::Result::Ok(OwnedFd::from(file))
-        };
-        let node = Arc::new(make(Owner::Node)?);
-        (0..workers as u32).map(|worker| Self::new(make(Owner::Worker(worker))?, Arc::clone(&node))).collect()
+        let files = NewFiles::of(vault, generation, VERSION)?;
+        let node = Arc::new(files.create(Owner::Node)?);
+        let worker = |worker| Self::new(&files, Owner::Worker(worker), Arc::clone(&node));
+        (0..workers as u32).map(worker).collect()
     }
 
     /// What [`turn::Turn::recording`] takes.
@@ -91,35 +89,41 @@ impl Records {
     /// # Errors
     /// When there is no room for it: the call goes on, and is not protected.
     pub fn write(&mut self, change: &Change) -> io::Result<()> {
-        let Self { file, node, bytes, .. } = self;
+        if let Change::Allocation { id, record: Some(_) } = change {
+            self.share_tally(*id)?;
+        }
+        let Self { file, node, .. } = self;
+        let (file, node) = (file.as_fd(), node.as_fd());
+        let mut encoder = Encoder { version: self.version, bytes: &mut self.bytes };
         match change {
             Change::Allocation { id, record: Some(record) } => {
-                self.share_tally(*id)?;
-                self.allocations.write(self.file.as_fd(), id.index(), encode(&mut self.bytes, &**record)?)
+                self.allocations.write(file, id.index(), encoder.encode(&**record)?)
             }
-            Change::Allocation { id, record: None } => self.allocations.clear(file.as_fd(), id.index()),
+            Change::Allocation { id, record: None } => self.allocations.clear(file, id.index()),
             Change::Permission { place, record } => {
-                self.permissions.write(file.as_fd(), place.index(), encode(bytes, record)?)
+                self.permissions.write(file, place.index(), encoder.encode(record)?)
             }
             Change::Channel { place, record } => {
-                self.channels.write(file.as_fd(), place.index(), encode(bytes, record)?)
+                self.channels.write(file, place.index(), encoder.encode(record)?)
             }
             Change::Deletion { place, record } => {
-                self.deletions.write(file.as_fd(), place.index(), encode(bytes, record)?)
+                self.deletions.write(file, place.index(), encoder.encode(record)?)
             }
             Change::Reservation { family, port, record } => {
                 let cell = format::reservation(*family, *port);
                 match record {
-                    Some(record) => self.reservations.write(node.as_fd(), cell, encode(bytes, &**record)?),
-                    None => self.reservations.clear(node.as_fd(), cell),
+                    Some(record) => self.reservations.write(node, cell, encoder.encode(&**record)?),
+                    // Another worker may have written it.
+                    None => self.reservations.write(node, cell, &[]),
                 }
             }
         }
     }
 
-    fn new(file: OwnedFd, node: Arc<OwnedFd>) -> io::Result<Self> {
+    fn new(files: &NewFiles<'_>, owner: Owner, node: Arc<OwnedFd>) -> io::Result<Self> {
         Ok(Self {
-            file,
+            version: files.version,
+            file: files.create(owner)?,
             tallies: Tallies::new(TALLIES.cells)?,
             shared: vec![false; TALLIES.cells / TALLIES.in_segment()],
             allocations: Table::new(&ALLOCATIONS),
@@ -164,8 +168,37 @@ pub(super) fn generations(vault: &Vault) -> io::Result<Vec<u64>> {
     Ok(names.iter().filter_map(|name| name::parse(name)).map(|(generation, _)| generation).collect())
 }
 
-fn encode<'b, R: Record>(bytes: &'b mut Zeroizing<Vec<u8>>, record: &R) -> io::Result<&'b [u8]> {
-    bytes.as_mut_slice().zeroize();
-    let length = record.encode(bytes).ok_or(ErrorKind::InvalidInput)?;
-    bytes.get(..length).ok_or(ErrorKind::InvalidInput.into())
+/// Makes the files of a generation.
+#[derive(Debug)]
+struct NewFiles<'v> {
+    vault: &'v Vault,
+    generation: u64,
+    version: u16,
+    clock: Clock,
+}
+
+impl<'v> NewFiles<'v> {
+    fn of(vault: &'v Vault, generation: u64, version: u16) -> io::Result<Self> {
+        Ok(Self { vault, generation, version, clock: boot::clock()? })
+    }
+
+    fn create(&self, owner: Owner) -> io::Result<OwnedFd> {
+        let Self { vault, generation, version, clock } = *self;
+        let file = File::from(vault.create(&name::of(generation, owner))?);
+        file.write_all_at(&Header { version, generation, owner, clock }.to_bytes(), 0)?;
+        Ok(file.into())
+    }
+}
+
+/// Makes bytes of records, of which it holds one at a time.
+struct Encoder<'b> {
+    version: u16,
+    bytes: &'b mut Zeroizing<Vec<u8>>,
+}
+
+impl Encoder<'_> {
+    fn encode<R: Record>(&mut self, record: &R) -> io::Result<&[u8]> {
+        let length = record.encode_as(self.version, self.bytes).ok_or(ErrorKind::InvalidInput)?;
+        self.bytes.get(..length).ok_or(ErrorKind::InvalidInput.into())
+    }
 }

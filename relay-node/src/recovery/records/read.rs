@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use thiserror::Error;
-use turn::record::gather;
+use turn::record::{VERSION, gather};
 
 use super::format::{self, Contents, Header, Owner, Source, Stranger};
 use super::{Estate, name};
@@ -60,6 +60,18 @@ pub enum Unusable {
     OtherClock {
         /// What of it.
         piece: String,
+    },
+    /// A relay of another version asks for records that this one does not know.
+    #[error("cannot write records of version {version}: this relay knows versions up to {VERSION}")]
+    Unwritable {
+        /// Which.
+        version: u16,
+    },
+    /// Records for a relay of another version cannot be written.
+    #[error("cannot write the records once more for a relay of another version: {source}")]
+    NotRewritten {
+        /// Why.
+        source: io::Error,
     },
 }
 

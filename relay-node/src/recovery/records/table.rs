@@ -35,7 +35,8 @@ impl Table {
         }
     }
 
-    /// Writes `record` into a cell of `file`, which may be this thread's only, in place of what stands there.
+    /// Writes `record` into a cell of `file`, in place of what stands there; no bytes are none. Nobody else may
+    /// write to that cell meanwhile.
     ///
     /// # Errors
     /// When there is no room for it. Then there stands what did.
@@ -59,7 +60,7 @@ impl Table {
         Ok(())
     }
 
-    /// Removes what stands in a cell.
+    /// Removes what this table wrote into a cell.
     pub(super) fn clear(&mut self, file: BorrowedFd<'_>, cell: usize) -> io::Result<()> {
         // What has no memory was never written.
         if self.faces.is_mapped(cell) { self.write(file, cell, &[]) } else { Ok(()) }

@@ -23,16 +23,21 @@ const NEW: &str = "relay.new";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The way in. Dropping it closes it; its name may be another relay's by then, and stays.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Door {
     listener: Option<UnixListener>,
     keepers: Option<UnixStream>,
 }
 
 impl Door {
-    /// Opens the door in `directory`, whoever had one there until now, and the keeper's, if there are such.
-    pub fn open(directory: Option<&Path>, keepers: Option<StdUnixStream>) -> io::Result<Self> {
-        Ok(Self { listener: directory.map(listen).transpose()?, keepers: keepers.map(to_tokio).transpose()? })
+    /// Opens the door in `directory`, whoever had one there until now.
+    pub fn open(directory: Option<&Path>) -> io::Result<Self> {
+        Ok(Self { listener: directory.map(listen).transpose()?, keepers: None })
+    }
+
+    /// The same, and who comes by the keeper's line is let in too.
+    pub fn and_by(self, keepers: StdUnixStream) -> io::Result<Self> {
+        Ok(Self { keepers: Some(to_tokio(keepers)?), ..self })
     }
 
     /// Waits for the next one who comes in.
@@ -137,11 +142,11 @@ mod tests {
     #[tokio::test]
     async fn is_this_users_alone_and_replaces_one_that_was_left_over() {
         let directory = tempfile::tempdir().unwrap();
-        drop(Door::open(Some(directory.path()), None).unwrap());
+        drop(Door::open(Some(directory.path())).unwrap());
         let error = knock(directory.path()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "nobody is behind it");
 
-        let door = Door::open(Some(directory.path()), None).unwrap();
+        let door = Door::open(Some(directory.path())).unwrap();
         let mode = fs::metadata(directory.path().join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(says_something(knock(directory.path()).await.unwrap(), &door).await, Request::Resume);
@@ -151,8 +156,8 @@ mod tests {
     #[tokio::test]
     async fn who_opens_one_later_has_the_name() {
         let directory = tempfile::tempdir().unwrap();
-        let old = Door::open(Some(directory.path()), None).unwrap();
-        let new = Door::open(Some(directory.path()), None).unwrap();
+        let old = Door::open(Some(directory.path())).unwrap();
+        let new = Door::open(Some(directory.path())).unwrap();
         drop(old);
         assert_eq!(says_something(knock(directory.path()).await.unwrap(), &new).await, Request::Resume);
     }
@@ -160,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_keepers_line_brings_one_visitor_after_the_other() {
         let (near, far) = StdUnixStream::pair().unwrap();
-        let door = Door::open(None, Some(near)).unwrap();
+        let door = Door::default().and_by(near).unwrap();
         for _ in 0..2 {
             assert_eq!(says_something(knock_through(&far).unwrap(), &door).await, Request::Resume);
         }

@@ -17,7 +17,7 @@ pub struct Neighbour {
     pub near: Near,
     /// Where it shows which it has.
     piece: OwnedFd,
-    pub(super) open: &'static OpenPorts,
+    open: &'static OpenPorts,
 }
 
 impl Neighbour {
@@ -28,6 +28,11 @@ impl Neighbour {
     pub fn new(near: Near, piece: OwnedFd) -> io::Result<Self> {
         let open = ports::map(&piece)?;
         Ok(Self { near, piece, open })
+    }
+
+    /// What it has open.
+    pub fn open(&self) -> &'static OpenPorts {
+        self.open
     }
 
     /// The same once more.

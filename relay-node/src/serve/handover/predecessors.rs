@@ -1,8 +1,8 @@
 //! The relays that went before this one and still serve clients of theirs: what they are told, and what they tell.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,8 +11,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use turn::Ledger;
 
 use super::line::{Line, LineError};
-use super::message::{Reply, Report, Request};
+use super::message::{Reply, Request};
 use super::neighbours::{self, Neighbour};
+use crate::telemetry::Older;
 
 /// So many at most: of one more, the oldest is told to end.
 const MOST: usize = 16;
@@ -23,21 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Orders that wait for a slow one at most; then it is left to itself.
 const ORDERS: usize = 64;
 
-/// What each of them said last, by generation.
-#[derive(Debug, Default)]
-pub struct Reports(Mutex<BTreeMap<u64, Report>>);
-
-impl Reports {
-    /// All of them.
-    pub fn all(&self) -> BTreeMap<u64, Report> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Report>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// All of them, the oldest first.
 #[derive(Debug)]
 pub struct Predecessors {
@@ -45,12 +31,17 @@ pub struct Predecessors {
     /// This relay, as they see it.
     own: Neighbour,
     all: Vec<Predecessor>,
-    reports: Arc<Reports>,
+    /// Their metrics.
+    older: Arc<Older>,
+    /// What is in force, as it is kept.
+    settings: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct Predecessor {
     neighbour: Neighbour,
+    /// As it said last.
+    allocations: Arc<AtomicUsize>,
     orders: mpsc::Sender<Order>,
     /// Gives its line back when nobody orders any more, if it is whole.
     attendant: JoinHandle<Option<Line>>,
@@ -66,17 +57,17 @@ enum Order {
 impl Predecessors {
     /// None yet, of the relay that is `own`.
     pub fn new(ledger: Arc<Ledger>, own: Neighbour) -> Self {
-        Self { ledger, own, all: Vec::new(), reports: Arc::default() }
+        Self { ledger, own, all: Vec::new(), older: Arc::default(), settings: None }
     }
 
     /// What they say of themselves.
-    pub fn reports(&self) -> Arc<Reports> {
-        Arc::clone(&self.reports)
+    pub fn older(&self) -> Arc<Older> {
+        Arc::clone(&self.older)
     }
 
     /// Allocations that they have, as they said last.
     pub fn allocations(&self) -> usize {
-        self.reports.lock().values().map(|report| report.allocations).sum()
+        self.all.iter().map(|it| it.allocations.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether there are none.
@@ -88,8 +79,18 @@ impl Predecessors {
     pub fn add(&mut self, more: impl IntoIterator<Item = (Neighbour, Line)>) {
         for (neighbour, line) in more {
             let (orders, ordered) = mpsc::channel(ORDERS);
-            let attendant = attend(line, ordered, neighbour.near.generation, Arc::clone(&self.reports));
-            self.all.push(Predecessor { neighbour, orders, attendant: tokio::spawn(attendant) });
+            let allocations = Arc::default();
+            let heard = Heard {
+                generation: neighbour.near.generation,
+                allocations: Arc::clone(&allocations),
+                older: self.older(),
+            };
+            let attendant = tokio::spawn(attend(line, ordered, heard));
+            let predecessor = Predecessor { neighbour, allocations, orders, attendant };
+            if let Some(configuration) = self.settings.clone() {
+                predecessor.order(Order::Say(Request::Settings { configuration }));
+            }
+            self.all.push(predecessor);
         }
         self.all.sort_by_key(|it| it.neighbour.near.generation);
         let too_many = self.all.len().saturating_sub(MOST);
@@ -98,6 +99,14 @@ impl Predecessors {
             oldest.order(Order::Say(Request::Stop));
         }
         self.introduce();
+    }
+
+    /// That is what is in force now: all of them take it, and those that come.
+    pub fn set_settings(&mut self, configuration: Vec<u8>) {
+        if self.settings.as_ref() != Some(&configuration) {
+            self.say(&Request::Settings { configuration: configuration.clone() });
+            self.settings = Some(configuration);
+        }
     }
 
     /// Tells all of them.
@@ -113,7 +122,7 @@ impl Predecessors {
             let ended = it.attendant.is_finished();
             if ended {
                 tracing::info!(generation, "the older relay has ended");
-                self.reports.lock().remove(&generation);
+                self.older.remove(generation);
             }
             !ended
         });
@@ -125,7 +134,7 @@ impl Predecessors {
     /// Leaves them to the relay that comes next: what is to be passed of each.
     pub async fn leave(&mut self) -> Vec<(Neighbour, Line)> {
         let mut left = Vec::new();
-        for Predecessor { neighbour, orders, attendant } in self.all.drain(..) {
+        for Predecessor { neighbour, orders, attendant, allocations: _ } in self.all.drain(..) {
             drop(orders);
             // One that does not answer goes on alone.
             if let Ok(Ok(Some(line))) = timeout(2 * PATIENCE, attendant).await {
@@ -158,13 +167,15 @@ impl Predecessor {
     }
 }
 
-/// Looks after one of them until it ends, or until nobody orders any more: then the line is at rest.
-async fn attend(
-    mut line: Line,
-    mut orders: mpsc::Receiver<Order>,
+/// Where what one of them says is written down.
+struct Heard {
     generation: u64,
-    reports: Arc<Reports>,
-) -> Option<Line> {
+    allocations: Arc<AtomicUsize>,
+    older: Arc<Older>,
+}
+
+/// Looks after one of them until it ends, or until nobody orders any more: then the line is at rest.
+async fn attend(mut line: Line, mut orders: mpsc::Receiver<Order>, heard: Heard) -> Option<Line> {
     let mut due = interval(PERIOD);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = false;
@@ -181,7 +192,8 @@ async fn attend(
             said = line.receive::<Reply>() => match said {
                 Ok((Reply::Report(report), _)) if asked => {
                     asked = false;
-                    reports.lock().insert(generation, report);
+                    heard.allocations.store(report.allocations, Ordering::Relaxed);
+                    heard.older.set(heard.generation, report.metrics);
                 }
                 _ => return None,
             },
@@ -211,12 +223,11 @@ async fn tell(line: &mut Line, order: Order) -> Result<(), LineError> {
 mod tests {
     use std::os::unix::net::UnixStream;
 
-    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-    use turn::ledger::OpenPorts;
     use turn::{AddressFamily, RelayAddress, RelayAddresses, RelayPort};
 
-    use super::super::message::Near;
+    use super::super::message::{Near, Report};
     use super::*;
+    use crate::recovery::ports;
 
     fn relay() -> RelayAddresses {
         let ip = "127.0.0.1".parse().unwrap();
@@ -224,9 +235,7 @@ mod tests {
     }
 
     fn neighbour(generation: u64) -> Neighbour {
-        let piece = memfd_create("ports", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&piece, size_of::<OpenPorts>() as u64).unwrap();
-        Neighbour::new(Near::new(generation, relay()), piece).unwrap()
+        Neighbour::new(Near::new(generation, relay()), ports::create().unwrap()).unwrap()
     }
 
     fn predecessors(generation: u64) -> Predecessors {
@@ -277,7 +286,7 @@ mod tests {
     async fn their_ports_are_reached_until_they_end() {
         let mut predecessors = predecessors(2);
         let other = neighbour(1);
-        let theirs = Ledger::publishing(relay(), 50_000..=50_000, other.open);
+        let theirs = Ledger::publishing(relay(), 50_000..=50_000, other.open());
         let (port, _) = theirs.take_port(AddressFamily::V4, turn::ledger::PortKind::Any, 0).unwrap();
         port.is_held_by(turn::ledger::Holder { worker: turn::WorkerId(0), index: 0 });
         let ledger = Arc::clone(&predecessors.ledger);
@@ -310,7 +319,7 @@ mod tests {
         while predecessors.allocations() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(predecessors.reports().all()[&1].metrics, "a 1\n");
+        assert_eq!(predecessors.older().beside(String::new()), "a{generation=\"1\"} 1\n");
     }
 
     #[tokio::test]

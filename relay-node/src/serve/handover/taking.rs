@@ -13,6 +13,7 @@ use super::line::{Line, LineError};
 use super::message::{self, Near, PROTOCOL, Passed, Reply, Request, Welcome};
 use super::neighbours::Neighbour;
 use crate::recovery::Vault;
+use crate::recovery::records::Unusable;
 use crate::worker::InheritedListener;
 
 /// How long the old one may take for an answer.
@@ -38,6 +39,21 @@ pub enum TakeError {
         "its records are of version {0}, and this program reads up to {MOST_VERSION}: hand over to a newer one"
     )]
     Version(u16),
+    /// They were forged, or are of another boot.
+    #[error("its records cannot be used: {0}")]
+    Records(#[from] Unusable),
+    /// Calls would end with it.
+    #[error(
+        "calls would end with it: {addresses_lost} have relayed addresses that are not in relay.addresses and \
+         relay.ports any more, and {without_listener} came by a listener that is not among listeners. Leave these \
+         in until the calls have ended, or drain that relay first"
+    )]
+    Lossy {
+        /// Allocations whose relayed addresses cannot be had.
+        addresses_lost: usize,
+        /// Allocations of clients of a listener that is no more.
+        without_listener: usize,
+    },
     /// This one was not fast enough.
     #[error("it has gone on meanwhile; try again when the machine is less busy")]
     Late,

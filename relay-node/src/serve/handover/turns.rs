@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -46,6 +47,12 @@ impl Serving {
     pub fn is_somebody(directory: &Path) -> io::Result<bool> {
         let file = open(directory, SERVING)?;
         Ok(!lock(&file, FlockOperation::NonBlockingLockExclusive)?)
+    }
+}
+
+impl AsRawFd for Serving {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -54,8 +54,12 @@ impl Client<UdpSocket> {
 
 impl<W: Wire> Client<W> {
     pub fn over(wire: W) -> Self {
-        let alice = Credential::new("alice", "wonderland");
-        Self { turn: turn_client::Client::new(wire.path(), alice, [7; 32]), wire }
+        Self::of(Credential::new("alice", "wonderland"), wire)
+    }
+
+    /// Somebody else's.
+    pub fn of(whose: Credential, wire: W) -> Self {
+        Self { turn: turn_client::Client::new(wire.path(), whose, [7; 32]), wire }
     }
 
     /// The client's address as the relay sees it.

@@ -154,6 +154,12 @@ impl Daemon {
         });
     }
 
+    /// Kills all its processes at once.
+    pub fn kill_all(&mut self) {
+        self.process.kill_all();
+        self.wait();
+    }
+
     /// How many relays have become ready.
     fn starts(&self) -> usize {
         self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()

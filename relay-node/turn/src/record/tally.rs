@@ -60,8 +60,9 @@ impl Tally {
         }
     }
 
-    /// Only stores: the allocation itself has the numbers to count on, so that no packet waits for this line.
-    pub(crate) fn write(&self, tallied: &Tallied) {
+    /// Puts other numbers there. Only stores: the allocation itself has the numbers to count on, so that no
+    /// packet waits for this line.
+    pub fn write(&self, tallied: &Tallied) {
         self.to_peers.write(tallied.to_peers);
         self.to_client.write(tallied.to_client);
         self.user_paid_at.store(tallied.paid_at.user.as_nanos(), Ordering::Relaxed);

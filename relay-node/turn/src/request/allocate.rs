@@ -100,8 +100,6 @@ impl Turn {
     fn take_reserved(&mut self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
         let mut taken = Taken::default();
         if let Some(port) = self.ledger.redeem(token, user, now.monotonic) {
-            // While the port is still ours, so that no change of another worker's comes in between.
-            self.record_redemption(&port);
             let family = port.family();
             *taken.ports.get_mut(family) = Some(port);
         }
@@ -166,9 +164,14 @@ impl Turn {
     }
 
     /// All sockets that could be had are open: answers.
-    pub(crate) fn finish_allocating(&mut self, slot: Slot, reply: &ReplyTo) {
-        self.record_allocation(slot);
+    pub(crate) fn finish_allocating(&mut self, slot: Slot, waiting: &Waiting) {
+        let Waiting { reply, kind, .. } = waiting;
+        // A reserved port before the allocation that tells its token, and until there is one that has it.
         self.record_reservation_of(slot);
+        self.record_allocation(slot);
+        if kind.is_none() {
+            self.record_redemption_of(slot);
+        }
         let Some(allocation) = self.table.get(slot) else { return };
         self.stats.allocations_created += 1;
         self.outbox.event(Event::AllocationCreated {

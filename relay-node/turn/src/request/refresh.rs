@@ -5,13 +5,14 @@ use std::time::Duration;
 use stun::attribute::{Lifetime, RequestedAddressFamily};
 
 use super::or_unknown;
+use crate::allocation::Allocation;
 use crate::authentication::Authenticated;
 use crate::event::CloseReason;
 use crate::recently_closed;
 use crate::record::DeletionRecord;
 use crate::refusal::Refusal;
 use crate::server::Turn;
-use crate::time::Now;
+use crate::time::{Monotonic, Now};
 
 impl Turn {
     /// Prolongs an allocation, or deletes it (lifetime 0), or one of its two relayed addresses.
@@ -32,27 +33,36 @@ impl Turn {
         let family = request.message.get::<RequestedAddressFamily>().map_err(unknown);
         let five_tuple = &request.reply.client.five_tuple;
         let deletes = requested == Some(Lifetime(0));
+        let known = deletes.then_some(request.reply.transaction);
+        let known = known.and_then(|it| self.closed.known_until(now.monotonic, five_tuple, it));
+        let owned = self.table.owned_by(request);
         // A deletion whose answer was lost is answered again as it was, and deletes nothing more.
-        if deletes && self.closed.was_closed_by(now.monotonic, five_tuple, request.reply.transaction) {
+        if let Some(until) = known
+            && !owned.as_ref().is_ok_and(|(_, it)| was_cut_short(it, family.as_ref().ok(), until))
+        {
             return Ok(0);
         }
-        let (slot, allocation) = self.table.owned_by(request)?;
+        let (slot, allocation) = owned?;
         // "If REQUESTED-ADDRESS-FAMILY does not match the address family of the allocation: 443."
         let family = family?.map(|RequestedAddressFamily(family)| family);
         if family.is_some_and(|family| allocation.relayed.get(family).is_none()) {
             return Err(Refusal::PeerAddressFamilyMismatch);
         }
         if deletes {
-            match family.filter(|family| allocation.relayed.get(family.other()).is_some()) {
+            let partial = family.filter(|family| allocation.relayed.get(family.other()).is_some());
+            // Before what it deletes: who is killed in between can be told of it again.
+            if known.is_none() {
+                let (five_tuple, transaction) = (*five_tuple, request.reply.transaction);
+                let until = now.monotonic.after(recently_closed::MEMORY);
+                self.remember_deletion(now.monotonic, DeletionRecord { five_tuple, transaction, until });
+            }
+            match partial {
                 Some(family) => {
                     self.close_family(slot, family);
                     self.record_allocation(slot);
                 }
                 None => self.close(now, slot, CloseReason::Deleted),
             }
-            let (five_tuple, transaction) = (*five_tuple, request.reply.transaction);
-            let until = now.monotonic.after(recently_closed::MEMORY);
-            self.remember_deletion(now.monotonic, DeletionRecord { five_tuple, transaction, until });
             return Ok(0);
         }
         let lifetime = self.settings.lifetimes.grant(requested.map(|Lifetime(seconds)| seconds));
@@ -61,4 +71,18 @@ impl Turn {
         self.record_allocation(slot);
         Ok(lifetime)
     }
+}
+
+/// Whether a deletion of `family`, or of all, that is known until then was of this allocation: it is there all the
+/// same if the process was killed in the midst.
+fn was_cut_short(
+    allocation: &Allocation,
+    family: Option<&Option<RequestedAddressFamily>>,
+    until: Monotonic,
+) -> bool {
+    let is_older = allocation.created.after(recently_closed::MEMORY) < until;
+    let is_there = |family: &Option<RequestedAddressFamily>| {
+        family.is_none_or(|RequestedAddressFamily(family)| allocation.relayed.get(family).is_some())
+    };
+    is_older && family.is_some_and(is_there)
 }

@@ -142,10 +142,10 @@ fn an_end_is_as_small_as_a_beginning() {
     for host in 1..=100 {
         assert_eq!(alice.permit(&mut relay, at(&format!("192.0.2.{host}:1"))).code(), 0);
     }
-    let [Change::Allocation { record: None, .. }, Change::Deletion { record, .. }] =
+    let [Change::Deletion { record, .. }, Change::Allocation { record: None, .. }] =
         &kept(&mut relay, &mut alice, &Request::Refresh { lifetime: 0 })[..]
     else {
-        panic!("the allocation's end, and whose doing it was")
+        panic!("whose doing it was, and the allocation's end")
     };
     assert_eq!(record.five_tuple, alice.path.five_tuple);
 }
@@ -156,8 +156,8 @@ fn a_reserved_port_is_kept_with_the_allocation_and_given_up_with_its_redemption(
     let pair = Allocate { even_port: Some(EvenPort { reserve_next: true }), ..Allocate::default() };
     let changes = kept(&mut relay, &mut alice, &Request::Allocate(pair));
     let [
-        Change::Allocation { record: Some(first), .. },
         Change::Reservation { family, port, record: Some(_) },
+        Change::Allocation { record: Some(first), .. },
     ] = &changes[..]
     else {
         panic!("{changes:?}")
@@ -170,7 +170,7 @@ fn a_reserved_port_is_kept_with_the_allocation_and_given_up_with_its_redemption(
     let mut third = another(2);
     third.learn_nonce(&mut relay);
     let changes = kept(&mut relay, &mut third, &redeem);
-    let [Change::Reservation { port, record: None, .. }, Change::Allocation { record: Some(second), .. }] =
+    let [Change::Allocation { record: Some(second), .. }, Change::Reservation { port, record: None, .. }] =
         &changes[..]
     else {
         panic!("{changes:?}")

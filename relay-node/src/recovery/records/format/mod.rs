@@ -11,6 +11,8 @@ mod contents;
 pub mod face;
 mod header;
 mod layout;
+#[cfg(test)]
+mod tests;
 
 pub use contents::{Contents, Source, header};
 pub use header::{Clock, Header, Owner, Stranger};

@@ -1,2 +1,7 @@
-mod example;
-mod reading;
+mod again;
+mod forged;
+mod killed;
+mod model;
+mod no_room;
+mod rewritten;
+mod size;
