@@ -9,6 +9,7 @@ use edgerelay_e2e::client::Client;
 use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::{binary, cores};
+use stun::Method;
 use testbed::eventually_true;
 
 use crate::accounts;
@@ -64,6 +65,7 @@ fn ten_thousand_allocations_are_restored() {
     let place = Place::new();
     let settings = place.settings(&[
         ("limits.user.allocations", "10000"),
+        ("limits.user.permissions", "10000"),
         ("limits.answers.per_source_bytes_per_second", "10000000"),
         ("limits.answers.total_bytes_per_second", "10000000"),
     ]);
@@ -79,16 +81,22 @@ fn ten_thousand_allocations_are_restored() {
         .collect();
     cores::leave_the_relays();
 
-    let killed = Instant::now();
     relay.kill_all();
+    // Who starts it again waits until all its sockets are closed.
+    relay.process().wait(SOON);
+    let started = Instant::now();
     let next = relay.another(binary::relay(), &settings);
     relay.becomes(next);
     let (last, _) = clients.last_mut().expect("there are many");
-    last.refresh(600).expect("the last one is still there");
-    println!("{COUNT} allocations restored: an answer {:?} after the kill", killed.elapsed());
+    let refresh = last.signed(Method::REFRESH, |_| {});
+    eventually_true(SOON, "an answer", || {
+        last.send(&refresh);
+        last.receive(Duration::from_millis(5)).is_some()
+    });
+    println!("{COUNT} allocations restored: an answer {:?} after the start", started.elapsed());
     relay.await_ready();
     assert_eq!(relay.allocations(), COUNT as u64);
-    println!("the relay says: {}", lines_with(&relay.log(), "restored"));
+    println!("the relay says: {}", lines_with(&relay.log(), " go on"));
     for (client, relayed) in clients.iter_mut().step_by(SAMPLE) {
         peer.send(*relayed, b"still there?");
         assert_eq!(client.data(), Some((peer.address(), b"still there?".to_vec())));

@@ -13,7 +13,7 @@ use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::steady::good_client_works;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
-use rustix::fs::{Gid, Uid, chown};
+use rustix::fs::{Gid, SeekFrom, Uid, chown, seek};
 
 use crate::place::Place;
 use crate::scene::{SETTINGS, seed};
@@ -23,6 +23,8 @@ const ALLOCATION_MISMATCH: u16 = 437;
 const NOBODY: u32 = 65_534;
 /// Bytes of a file's header; its check is the last word.
 const HEADER: usize = 64;
+/// Bits that are changed in a file.
+const FLIPS: usize = 10;
 
 #[test]
 fn torn() {
@@ -99,13 +101,10 @@ fn with_flipped_bits() {
         let scene = Scene::begin(&network, &place);
         for path in records_in(&place.vault()) {
             let file = open(&path);
-            let bytes = fs::read(&path).expect("it is ours");
-            // Behind the header, where something stands.
-            let written: Vec<usize> = (HEADER..bytes.len()).filter(|place| bytes[*place] != 0).collect();
-            for _ in 0..written.len().min(20) {
-                let place = written[random.random_range(0..written.len())];
-                let flipped = bytes[place] ^ 1 << random.random_range(0..8);
-                file.write_all_at(&[flipped], place as u64).expect("it is ours");
+            let written = written(&file);
+            for _ in 0..written.len().min(FLIPS) {
+                let (place, byte) = written[random.random_range(0..written.len())];
+                file.write_all_at(&[byte ^ 1 << random.random_range(0..8)], place).expect("it is ours");
             }
         }
         let (survivors, _) = scene.start_again(&place);
@@ -190,4 +189,16 @@ fn records_in(vault: &Path) -> Vec<PathBuf> {
 
 fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).expect("it is ours")
+}
+
+/// The bytes of a sparse file that are not zero, each with its place, but for the header.
+fn written(file: &File) -> Vec<(u64, u8)> {
+    let (mut written, mut behind) = (Vec::new(), 0);
+    while let Ok(data) = seek(file, SeekFrom::Data(behind)) {
+        behind = seek(file, SeekFrom::Hole(data)).expect("there is one behind all data");
+        let mut bytes = vec![0; (behind - data) as usize];
+        file.read_exact_at(&mut bytes, data).expect("it is in the file");
+        written.extend((data..).zip(bytes).filter(|(place, byte)| *place >= HEADER as u64 && *byte != 0));
+    }
+    written
 }
