@@ -52,13 +52,18 @@ enum NoneGood {
 }
 
 impl Start {
+    /// With what was loaded.
+    pub fn anew((config, kept): (Config, Kept)) -> Self {
+        Self { config, kept, fault: None }
+    }
+
     /// With what was `loaded`, or, where that cannot be used, with the last good configuration in `vault`.
     ///
     /// # Errors
     /// What is wrong with the former, where there is none of the latter.
     pub fn of(loaded: Result<(Config, Kept), Problems>, vault: &Vault) -> Result<Self, Problems> {
         match loaded {
-            Ok((config, kept)) => Ok(Self { config, kept, fault: None }),
+            Ok(loaded) => Ok(Self::anew(loaded)),
             Err(problems) => Self::with_last_good(problems, vault),
         }
     }
@@ -72,7 +77,7 @@ impl Start {
         directory: impl FnOnce() -> Option<PathBuf>,
     ) -> Result<Self, Problems> {
         let problems = match loaded {
-            Ok((config, kept)) => return Ok(Self { config, kept, fault: None }),
+            Ok(loaded) => return Ok(Self::anew(loaded)),
             Err(problems) => problems,
         };
         // Whoever is to take over from one that serves needs a configuration of its own.

@@ -140,8 +140,7 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    let (config, kept) = load()?;
-    relay(load, Start { config, kept, fault: None }, None, announce)
+    relay(load, Start::anew(load()?), None, announce)
 }
 
 fn run_kept(
@@ -158,9 +157,15 @@ fn run_kept(
         return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
-    let relay = |birth, start: Option<Start>| {
+    let relay = |birth: Birth, start: Option<Start>| {
+        let is_successor = birth.predecessor.is_some();
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
-        let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
+        let start = match start {
+            Some(start) => start,
+            // The one that serves goes on with the last good configuration: no need for another one that does.
+            None if is_successor => Start::anew(load()?),
+            None => Start::of(load(), &vault)?,
+        };
         relay(load, start, Some(past), &silent)
     };
     if !start.config.recovery.keeper {
