@@ -36,6 +36,7 @@ mod proxied_streams;
 mod readme;
 mod released_workers;
 mod reload;
+mod reload_by_hand_over;
 mod service_manager;
 mod slow_readers;
 mod slow_writers;

@@ -5,7 +5,9 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{BOTH, Call, Client, Daemon, Site, UDP, assert_joined, join, receive, wait_until};
+use crate::support::{
+    BOTH, Call, Client, Daemon, Site, UDP, assert_joined, both_on_a_fixed_port, join, receive, wait_until,
+};
 use rustix::process::Signal;
 
 /// The node's own address is no peer, but for relayed addresses.
@@ -106,22 +108,21 @@ fn clients_of_all_relays_reach_each_other() {
     let site = Site::new();
     let first = site.serve_by(&STRICT, BOTH);
     let (mut alice, mut carol) = (Call::udp(&first), Call::tcp(&first));
-    join(&mut alice, &mut carol);
-    assert_joined(&mut alice, &mut carol);
+    join(0x4001, &mut alice, &mut carol);
+    assert_joined(0x4001, &mut alice, &mut carol);
 
     let second = site.serve_by(&STRICT, BOTH);
-    assert_joined(&mut alice, &mut carol);
+    assert_joined(0x4001, &mut alice, &mut carol);
     let mut dave = Call::tcp(&second);
-    join(&mut carol, &mut dave);
-    assert_joined(&mut carol, &mut dave);
+    join(0x4002, &mut carol, &mut dave);
+    assert_joined(0x4002, &mut carol, &mut dave);
 
     let third = site.serve_by(&STRICT, BOTH);
-    assert_joined(&mut carol, &mut dave);
+    assert_joined(0x4001, &mut alice, &mut carol);
+    assert_joined(0x4002, &mut carol, &mut dave);
     let mut erin = Call::udp(&third);
-    join(&mut erin, &mut dave);
-    assert_joined(&mut erin, &mut dave);
-    join(&mut alice, &mut carol);
-    assert_joined(&mut alice, &mut carol);
+    join(0x4003, &mut erin, &mut dave);
+    assert_joined(0x4003, &mut erin, &mut dave);
     let shown = |generation: &str| third.metric("turn_allocations", &[generation]);
     wait_until("both old ones are shown", || {
         shown("generation=\"1\"") == 1 && shown("generation=\"2\"") == 1
@@ -173,7 +174,8 @@ fn a_drain_waits_for_the_calls_of_the_old_relay_too() {
     wait_until("the old one is heard", || new.metric("turn_allocations", &["generation="]) == 1);
 
     new.signal(Signal::TERM);
-    wait_until("the old one drains", || late.try_allocate() == Err(508));
+    wait_until("the old one drains", || new.metric("edgerelay_draining", &["generation="]) == 1);
+    assert_eq!(late.try_allocate(), Err(508));
     carol.assert_on();
     assert!(new.runs());
     assert_eq!(carol.client.refresh(0), 0);
@@ -188,25 +190,25 @@ fn the_old_relay_comes_back_to_one_that_crashed() {
     let mut carol = Call::tcp(&old);
     let new = site.serve_by(&STRICT, BOTH);
     let mut alice = Call::udp(&new);
-    join(&mut alice, &mut carol);
-    assert_joined(&mut alice, &mut carol);
+    join(0x4001, &mut alice, &mut carol);
+    assert_joined(0x4001, &mut alice, &mut carol);
 
     new.crash(Signal::KILL);
     alice.assert_on();
     carol.assert_on();
     wait_until("the old one is back", || new.metric("turn_allocations", &["generation="]) == 1);
-    assert_joined(&mut alice, &mut carol);
+    assert_joined(0x4001, &mut alice, &mut carol);
 }
 
 #[test]
 fn one_whose_keeper_is_killed_too_is_followed_by_another() {
-    let site = Site::new();
-    let old = site.serve(BOTH);
+    let (site, listeners) = (Site::new(), both_on_a_fixed_port());
+    let old = site.serve(&listeners);
     let mut carol = Call::tcp(&old);
-    let new = site.serve(BOTH);
+    let new = site.serve(&listeners);
     let mut alice = Call::udp(&new);
     drop(new);
-    let next = site.serve(BOTH);
+    let next = site.serve(&listeners);
     alice.assert_on();
     carol.assert_on();
     wait_until("the old one is back", || next.metric("turn_allocations", &["generation="]) == 1);

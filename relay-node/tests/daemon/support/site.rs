@@ -1,5 +1,5 @@
 use std::fs;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -89,16 +89,27 @@ impl<W: Wire> Call<W> {
     }
 }
 
-/// Binds channels of two clients to each other.
-pub fn join<A: Wire, B: Wire>(one: &mut Call<A>, other: &mut Call<B>) {
-    one.client.bind(0x4001, other.relayed);
-    other.client.bind(0x4001, one.relayed);
+/// Binds a channel of each of two clients to the other one.
+pub fn join<A: Wire, B: Wire>(channel: u16, one: &mut Call<A>, other: &mut Call<B>) {
+    one.client.bind(channel, other.relayed);
+    other.client.bind(channel, one.relayed);
 }
 
 /// Data passes between the two.
-pub fn assert_joined<A: Wire, B: Wire>(one: &mut Call<A>, other: &mut Call<B>) {
-    one.client.send_channel(0x4001, b"there");
-    assert_eq!(other.client.receive(), Packet::Channel { number: 0x4001, payload: b"there".to_vec() });
-    other.client.send_channel(0x4001, b"back");
-    assert_eq!(one.client.receive(), Packet::Channel { number: 0x4001, payload: b"back".to_vec() });
+pub fn assert_joined<A: Wire, B: Wire>(channel: u16, one: &mut Call<A>, other: &mut Call<B>) {
+    one.client.send_channel(channel, b"there");
+    assert_eq!(other.client.receive(), Packet::Channel { number: channel, payload: b"there".to_vec() });
+    other.client.send_channel(channel, b"back");
+    assert_eq!(one.client.receive(), Packet::Channel { number: channel, payload: b"back".to_vec() });
+}
+
+/// [`BOTH`] on a port that was free just now: the same one also when nobody has it open any more.
+pub fn both_on_a_fixed_port() -> String {
+    // Below those that the system chooses, and those of relayed addresses.
+    let is_free = |port: &u16| {
+        UdpSocket::bind(("127.0.0.1", *port)).is_ok() && TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let port = (first..32_000).find(is_free).expect("a free port");
+    BOTH.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))
 }
