@@ -140,8 +140,7 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    let (config, kept) = load()?;
-    relay(load, Start { config, kept, fault: None }, None, announce)
+    relay(load, Start::with(load())?, None, announce)
 }
 
 fn run_kept(
@@ -158,15 +157,13 @@ fn run_kept(
         return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
-    let relay = |birth, start: Option<Start>| {
+    let relay = |birth: Birth, start: Option<Start>| {
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
         let start = match start {
             Some(start) => start,
-            None if past.is_heir() => {
-                let (config, kept) = load().inspect_err(|problems| past.decline(problems))?;
-                Start { config, kept, fault: None }
-            }
-            None => Start::of(load(), &vault)?,
+            // In its place, to do what it cannot.
+            None if past.is_heir() => Start::with(load()).inspect_err(|problems| past.decline(problems))?,
+            None => Start::after_crash(&vault, load)?,
         };
         relay(load, start, Some(past), &silent)
     };
@@ -253,8 +250,12 @@ async fn serve(
     announce(&Started { config, listeners: workers.bound(), admin: address })
         .map_err(ServeError::Announcement)?;
 
+    let is_former = start.is_former;
     let mut reloader =
         Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
+    if is_former {
+        reloader.reload(&workers);
+    }
     notify::ready(reloader.status());
     let mut control = Control {
         workers: &workers,
@@ -328,7 +329,7 @@ async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, Se
         .map(|past| Neighbour::new(Near::new(past.generation(), config.relay.addresses), ports::create()?));
     let own = own.transpose().map_err(ServeError::Kept)?;
     let settings = settings::settings(config, &nonce_key)?;
-    let plan = settings::plan(config, start.kept.files(), settings, own.as_ref().map(Neighbour::open))?;
+    let plan = settings::plan(config, &start.in_force, settings, own.as_ref().map(Neighbour::open))?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let ledger = Arc::clone(&plan.ledger);
     let admin = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
@@ -406,15 +407,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
-        let (config, kept) = config().unwrap();
-        let settings = settings::settings(&config, &[0; 32]).unwrap();
-        let plan = settings::plan(&config, kept.files(), settings, None).unwrap();
+        let start = Start::with(config()).unwrap();
+        let settings = settings::settings(&start.config, &[0; 32]).unwrap();
+        let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
         let workers = Arc::new(worker::start(plan).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
-        let telemetry = Telemetry::start(&config.telemetry).unwrap();
+        let telemetry = Telemetry::start(&start.config.telemetry).unwrap();
         let allocations = telemetry.allocations(&workers);
-        let start = Start { config, kept, fault: None };
         let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
         workers.stop();

@@ -37,6 +37,7 @@ mod readme;
 mod released_workers;
 mod reload;
 mod reload_by_hand_over;
+mod replacement;
 mod service_manager;
 mod slow_readers;
 mod slow_writers;
