@@ -432,27 +432,26 @@ mod tests {
         (end, health.is_draining(), workers)
     }
 
+    /// One test: the signal is the process's.
     #[tokio::test]
-    async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
-        let spoil = |workers: &Workers| {
+    async fn a_relay_does_not_go_on_with_a_worker_that_hangs_nor_is_it_drained_with_one_that_ended() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = released.recv();
+        };
+        let (end, _, workers) = end_after(|workers| workers.misbehave(0, hang)).await;
+        // Before its thread is waited for.
+        drop(release);
+        assert!(matches!(end, Err(ServeError::WorkerStalled(0))));
+        drop(workers);
+
+        let stop = |workers: &Workers| {
             workers.stop();
             while workers.alive() {
                 std::thread::yield_now();
             }
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
         };
-        assert!(matches!(end_after(spoil).await, (Err(ServeError::WorkerEnded(0)), true, _)));
-    }
-
-    #[tokio::test]
-    async fn a_relay_of_which_a_worker_hangs_does_not_go_on() {
-        let (release, released) = std::sync::mpsc::channel::<()>();
-        let hang = move || {
-            let _ = released.recv();
-        };
-        let (end, _, workers) = end_after(|workers| workers.misbehave(0, hang)).await;
-        assert!(matches!(end, Err(ServeError::WorkerStalled(0))));
-        drop(release);
-        drop(workers);
+        assert!(matches!(end_after(stop).await, (Err(ServeError::WorkerEnded(0)), true, _)));
     }
 }
