@@ -48,8 +48,12 @@ pub struct Relay<'n> {
 /// How its program is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Launcher {
-    OnAnyCore,
-    OnItsCore,
+    /// On any core.
+    Anywhere,
+    /// On a core of its own.
+    Apart,
+    /// On that core, before others who want it too.
+    First,
 }
 
 impl<'n> Relay<'n> {
@@ -60,18 +64,23 @@ impl<'n> Relay<'n> {
 
     /// Starts a relay with settings of its own, such as `("limits.streams.connections", "50")`.
     pub fn with(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        Self::by(Launcher::OnAnyCore, network, Key::Ecdsa, settings)
+        Self::by(Launcher::Anywhere, network, Key::Ecdsa, settings)
     }
 
     /// Starts a relay with the limits that it has by default, on a processor core that whoever
     /// [leaves it alone](cores::leave_the_relays) does not use. So it has one worker.
     pub fn as_shipped(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        Self::by(Launcher::OnItsCore, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
+        Self::by(Launcher::Apart, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
     }
 
     /// The same with a key of a certain kind for TLS.
     pub fn as_shipped_with(network: &'n Network, key: Key) -> Self {
-        Self::by(Launcher::OnItsCore, network, key, &SHIPPED)
+        Self::by(Launcher::Apart, network, key, &SHIPPED)
+    }
+
+    /// The same before others who want its core, so that times are its own on a busy machine too.
+    pub fn undisturbed(network: &'n Network, settings: &[(&str, &str)]) -> Self {
+        Self::by(Launcher::First, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
     }
 
     fn by(launcher: Launcher, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
@@ -90,8 +99,8 @@ impl<'n> Relay<'n> {
     /// for anything.
     pub fn another(&self, program: &Path, settings: &[(&str, &str)]) -> Process {
         let settings = match self.launcher {
-            Launcher::OnAnyCore => settings,
-            Launcher::OnItsCore => &[&SHIPPED, settings].concat(),
+            Launcher::Anywhere => settings,
+            Launcher::Apart | Launcher::First => &[&SHIPPED, settings].concat(),
         };
         self.launcher.launch(self.network, program, self.folder.path(), settings)
     }
@@ -255,13 +264,21 @@ impl Launcher {
     fn launch(self, network: &Network, program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Process {
         let namespace = &network.relay.namespace;
         let mut command = match self {
-            Self::OnAnyCore => namespace.command(&program.to_string_lossy()),
-            Self::OnItsCore => {
+            Self::Anywhere => namespace.command(&program.to_string_lossy()),
+            Self::Apart => {
                 let mut command = namespace.command("taskset");
                 command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(program);
                 command
             }
+            Self::First => {
+                let mut command = namespace.command("nice");
+                command.args(["--adjustment", &cores::BEFORE_ALL.to_string(), "taskset"]);
+                command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(program);
+                command
+            }
         };
+        // Where a core dump would be.
+        command.current_dir(folder);
         command.arg("serve").arg("--config").arg(folder.join(FILE));
         for (key, value) in settings {
             command.arg("--set").arg(format!("{key}={value}"));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::INTERVAL;
+
 /// One direction of one call. All times are since the calls began.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
@@ -64,9 +66,16 @@ impl Flow {
         behind.count()
     }
 
-    /// The times from one arrival to the next: the end of each, and how long it was.
+    /// The times from one arrival to the next: the end of each, and how long it was, less what the second packet left
+    /// too late after the first.
     pub fn gaps(&self) -> impl Iterator<Item = (Duration, Duration)> {
-        self.arrived.windows(2).map(|pair| (pair[1].0, pair[1].0 - pair[0].0))
+        let sent = |number: u32| self.sent[number as usize];
+        self.arrived.windows(2).map(move |pair| {
+            let [(before, first), (after, second)] = [pair[0], pair[1]];
+            let due = INTERVAL * second.saturating_sub(first);
+            let late = sent(second).saturating_sub(sent(first)).saturating_sub(due);
+            (after, (after - before).saturating_sub(late))
+        })
     }
 }
 
@@ -92,7 +101,19 @@ mod tests {
         let flow = flow(&[(1, 0), (41, 2), (61, 3)]);
         assert_eq!((flow.lost(), flow.received()), (vec![ms(20)], 3));
         assert_eq!((flow.duplicated(), flow.reordered()), (0, 0));
-        assert_eq!(flow.gaps().map(|(_, gap)| gap).max(), Some(ms(40)));
+        assert_eq!(flow.gaps().map(|(_, gap)| gap).collect::<Vec<_>>(), [ms(40), ms(20)]);
+    }
+
+    #[test]
+    fn a_gap_is_what_the_relay_makes_and_not_who_sends() {
+        let gaps = |flow: &Flow| flow.gaps().map(|(_, gap)| gap).collect::<Vec<_>>();
+        assert_eq!(gaps(&flow(&[(1, 0), (101, 1), (102, 2), (103, 3)])), [ms(100), ms(1), ms(1)]);
+        let mut flow = Flow::default();
+        for (sent, arrived) in [(0, 1), (120, 121)] {
+            let number = flow.send(ms(sent));
+            flow.arrive(ms(arrived), number);
+        }
+        assert_eq!(gaps(&flow), [ms(20)]);
     }
 
     #[test]

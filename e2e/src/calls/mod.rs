@@ -30,6 +30,10 @@ use packet::PAYLOAD;
 
 /// From one packet of a call to the next.
 pub const INTERVAL: Duration = Duration::from_millis(20);
+/// So many packets leave each way before what has come is looked at.
+const BATCH: usize = 64;
+/// What is late by more is left out: else a stall of this machine would come as a burst.
+const LATE: Duration = Duration::from_millis(200);
 /// How often the load looks at what is due.
 const TICK: Duration = Duration::from_millis(1);
 /// How often it looks for requests without an answer.
@@ -85,6 +89,7 @@ impl Calls {
     /// Talks until it is `over`, away from the relay's core; what became of it.
     pub fn talk(mut self, over: &AtomicBool) -> (Self, Report) {
         cores::leave_the_relays();
+        cores::go_first();
         let begun = Instant::now();
         let mut talk = Talk { begun, packets: 0, upkeeps: 0, patrols: 0, last: begun, stall: Duration::ZERO };
         while !over.load(Ordering::Relaxed) {
@@ -107,7 +112,8 @@ impl Calls {
 
     fn send_what_is_due(&mut self, talk: &mut Talk) {
         let count = self.callers.len();
-        while let Some(turn) = talk.packets_due(count) {
+        for _ in 0..BATCH {
+            let Some(turn) = talk.packets_due(count) else { break };
             let (call, now) = (turn % count, talk.begun.elapsed());
             let caller = &mut self.callers[call];
             caller.talk(call, now);
@@ -187,7 +193,10 @@ struct Talk {
 impl Talk {
     /// The next packet that should have left; the calls take turns, so that packets leave at an even pace.
     fn packets_due(&mut self, calls: usize) -> Option<usize> {
-        Self::due(self.begun.elapsed(), INTERVAL, calls, &mut self.packets)
+        let elapsed = self.begun.elapsed();
+        let left_out = elapsed.saturating_sub(LATE).as_nanos() * calls as u128 / INTERVAL.as_nanos();
+        self.packets = self.packets.max(left_out as usize);
+        Self::due(elapsed, INTERVAL, calls, &mut self.packets)
     }
 
     fn upkeeps_due(&mut self, calls: usize) -> Option<usize> {

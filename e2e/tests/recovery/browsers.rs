@@ -16,7 +16,7 @@ const A_WHILE: [(&str, u64); 2] = [("framesDecoded", 60), ("echoes", 40)];
 #[test]
 fn go_on_through_crashes_and_handovers() {
     let network = Network::new();
-    let relay = Relay::as_shipped(&network, &SETTINGS);
+    let relay = Relay::undisturbed(&network, &SETTINGS);
     let call = VideoCall::begin(&network, &relay, Transport::Udp);
     let first = call.both("video and data to flow both ways", |report| {
         report["framesDecoded"].as_u64() > Some(0) && report["echoes"].as_u64() > Some(0)

@@ -11,7 +11,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::accounts;
-use crate::scene::{BATCH, CALLS, OF_EACH_USER, SETTINGS, WORKERS, during, nobody_noticed, seed};
+use crate::scene::{
+    BATCH, CALLS, OF_EACH_USER, SETTINGS, WORKERS, during, nobody_acted, seed, silence_is_below,
+};
 
 const DURATION: Duration = Duration::from_secs(60);
 /// What is aimed at is 200 ms; a busy machine has less time for the relay.
@@ -20,19 +22,22 @@ const SILENCE: Duration = Duration::from_secs(1);
 #[test]
 fn calls_outlive_every_kill() {
     let network = Network::new();
-    let relay = Relay::as_shipped(&network, &SETTINGS);
+    let relay = Relay::undisturbed(&network, &SETTINGS);
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || kill_again_and_again(&relay));
     let impacts = course.report.impacts(&course.outcome);
     impacts.iter().for_each(|impact| println!("  kill at {impact}"));
     let late = impacts.iter().filter(|impact| impact.gap > Duration::from_millis(200)).count();
+    let log = relay.log();
+    log.lines().filter(|line| line.contains(" go on")).take(4).for_each(|line| println!("{line}"));
     println!("{} kills, {late} of them with a gap of more than 200 ms", impacts.len());
 
-    nobody_noticed(&course.report, SILENCE);
+    nobody_acted(&course.report);
     for impact in &impacts {
         assert!(impact.lost <= BATCH * WORKERS, "{} packets were lost at {impact}", impact.lost);
     }
     accounts::are_exactly_those_of(course.calls, &network, &relay);
+    silence_is_below(SILENCE, &course.report);
 }
 
 /// Kills the relay's process until the time is over; when that was.

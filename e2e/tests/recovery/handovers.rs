@@ -15,7 +15,7 @@ use testbed::{Process, eventually_true, within};
 
 use crate::accounts;
 use crate::place::Place;
-use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_noticed, seed};
+use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, seed, silence_is_below};
 
 const DURATION: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const KILLS: u32 = 20;
 fn every_five_seconds_to_another_version_with_other_workers() {
     let network = Network::new();
     let place = Place::new();
-    let mut relay = Relay::as_shipped(&network, &place.settings(&SETTINGS));
+    let mut relay = Relay::undisturbed(&network, &place.settings(&SETTINGS));
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || {
         let (begun, mut moments) = (Instant::now(), Vec::new());
@@ -59,7 +59,7 @@ fn every_five_seconds_to_another_version_with_other_workers() {
 #[test]
 fn to_itself_by_a_signal() {
     let network = Network::new();
-    let mut relay = Relay::as_shipped(&network, &SETTINGS);
+    let mut relay = Relay::undisturbed(&network, &SETTINGS);
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || {
         let mut moments = Vec::new();
@@ -87,7 +87,7 @@ fn to_one_that_cannot_serve() {
     ];
     let network = Network::new();
     let place = Place::new();
-    let relay = Relay::as_shipped(&network, &place.settings(&SETTINGS));
+    let relay = Relay::undisturbed(&network, &place.settings(&SETTINGS));
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || {
         for setting in CANNOT {
@@ -110,7 +110,7 @@ fn to_one_that_cannot_serve() {
 fn to_one_that_is_killed_in_the_midst() {
     let network = Network::new();
     let place = Place::new();
-    let mut relay = Relay::as_shipped(&network, &place.settings(&SETTINGS));
+    let mut relay = Relay::undisturbed(&network, &place.settings(&SETTINGS));
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let mut random = StdRng::seed_from_u64(seed());
     let course = during(&network, &relay, calls, || {
@@ -166,7 +166,8 @@ fn await_ready(process: &mut Process) {
 
 fn lost_nothing(report: &Report) {
     assert_eq!(report.lost(), 0, "packets were lost");
-    nobody_noticed(report, SILENCE);
+    nobody_acted(report);
+    silence_is_below(SILENCE, report);
 }
 
 fn tell(what: &str, impacts: &[Impact]) {

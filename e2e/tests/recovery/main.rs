@@ -9,6 +9,8 @@ mod browsers;
 mod crashes;
 mod handovers;
 mod place;
+mod records_files;
 mod scene;
+mod secrets;
 mod stream_clients;
 mod undisturbed;

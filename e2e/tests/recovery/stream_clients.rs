@@ -24,7 +24,7 @@ fn are_told_when_keeper_and_relay_were_killed() {
 
 fn told_after(kill: impl Fn(&Relay<'_>)) {
     let network = Network::new();
-    let relay = Relay::as_shipped(&network, &SETTINGS);
+    let relay = Relay::undisturbed(&network, &SETTINGS);
     let mut streams = [Transport::Tcp, Transport::Tls].map(|transport| {
         let mut client = Client::over(transport, &network.alice, &relay, relay.credential("alice"));
         client.allocate().expect("within the limits");

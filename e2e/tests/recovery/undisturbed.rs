@@ -8,15 +8,16 @@ use edgerelay_e2e::calls::Calls;
 use edgerelay_e2e::relay::Relay;
 
 use crate::accounts;
-use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, during, nobody_noticed};
+use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, during, nobody_acted, silence_is_below};
 
 #[test]
 fn two_hundred_calls_lose_nothing() {
     let network = Network::new();
-    let relay = Relay::as_shipped(&network, &SETTINGS);
+    let relay = Relay::undisturbed(&network, &SETTINGS);
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || thread::sleep(Duration::from_secs(10)));
     assert_eq!(course.report.lost(), 0);
-    nobody_noticed(&course.report, Duration::from_secs(1));
+    nobody_acted(&course.report);
     accounts::are_exactly_those_of(course.calls, &network, &relay);
+    silence_is_below(Duration::from_secs(1), &course.report);
 }

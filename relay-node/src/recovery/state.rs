@@ -94,6 +94,16 @@ impl State {
         self.word(word::GENERATION).store(generation, Ordering::Release);
     }
 
+    /// The number of the keeper of the generation that counts; 0 if it has none.
+    pub fn keeper(&self) -> u32 {
+        self.word(word::KEEPER).load(Ordering::Acquire) as u32
+    }
+
+    /// Says so.
+    pub fn set_keeper(&self, keeper: u32) {
+        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
+    }
+
     /// The relay that serves stands still and offers its place to `generation`.
     pub fn offer(&self, generation: u64) {
         self.word(word::OFFERED).store(generation, Ordering::Release);
@@ -117,16 +127,6 @@ impl State {
     fn end_offer(&self, generation: u64) -> bool {
         let offered = self.word(word::OFFERED);
         offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// The number of the keeper of the generation that counts; 0 if it has none.
-    pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
-    }
-
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
-        self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
     }
 
     /// A number for a new generation, which nobody else gets.

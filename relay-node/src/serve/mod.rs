@@ -94,6 +94,9 @@ pub enum ServeError {
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+    /// The same.
+    #[error("worker {0} does not finish its round: report this fault of the program. Start the relay again")]
+    WorkerStalled(usize),
 }
 
 impl From<TakeError> for ServeError {
@@ -137,7 +140,7 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    relay(load, Start::with(load())?, None, announce)
+    relay(load, Start::anew(load()?), None, announce)
 }
 
 fn run_kept(
@@ -154,9 +157,18 @@ fn run_kept(
         return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
-    let relay = |birth, start: Option<Start>| {
+    let before = state.generation();
+    let relay = |birth: Birth, start: Option<Start>| {
+        let is_successor = birth.predecessor.is_some();
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
-        let start = start.map_or_else(|| Start::after_crash(&vault, load), Ok)?;
+        let start = match start {
+            Some(start) => start,
+            // The one that serves goes on with what is in force: no need for another one that does.
+            None if is_successor => Start::anew(load()?),
+            // What is kept may be another relay's, which this one was to follow.
+            None if state.generation() == before => Start::first(load(), directory)?,
+            None => Start::after_crash(&vault, load)?,
+        };
         relay(load, start, Some(past), &silent)
     };
     if !start.config.recovery.keeper {
@@ -399,7 +411,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
-        let start = Start::with(config()).unwrap();
+        let start = Start::anew(config().unwrap());
         let settings = settings::settings(&start.config, &[0; 32]).unwrap();
         let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
         let workers = Arc::new(worker::start(plan).unwrap());

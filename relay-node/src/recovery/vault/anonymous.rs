@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,6 +40,13 @@ impl Anonymous {
 
     pub(super) fn open(&self, name: &str) -> io::Result<Option<OwnedFd>> {
         self.pieces()?.get(name).copied().map(copy_of).transpose()
+    }
+
+    pub(super) fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
+        self.remove(name)?;
+        let adopted = fs::File::options().read(true).write(true).open(link(piece.as_raw_fd()))?;
+        let _ = adopted.into_raw_fd();
+        Ok(())
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
@@ -88,5 +95,9 @@ const COPY: OFlags = OFlags::NONBLOCK;
 fn copy_of(piece: RawFd) -> io::Result<OwnedFd> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(COPY.bits().cast_signed());
-    Ok(options.open(format!("/proc/self/fd/{piece}"))?.into())
+    Ok(options.open(link(piece))?.into())
+}
+
+fn link(descriptor: RawFd) -> String {
+    format!("/proc/self/fd/{descriptor}")
 }

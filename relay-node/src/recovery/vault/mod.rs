@@ -66,6 +66,15 @@ impl Vault {
         }
     }
 
+    /// Takes in a piece of another process's vault in memory, as `name`, which is its name there. Where a
+    /// directory is the vault, both have it.
+    pub fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
+        match &self.0 {
+            Place::Directory(_) => Ok(()),
+            Place::Memory(memory) => memory.adopt(name, piece),
+        }
+    }
+
     /// Removes a piece. In memory: closes it.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         match &self.0 {

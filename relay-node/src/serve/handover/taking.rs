@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -162,7 +162,7 @@ impl Taking {
         for (what, descriptor) in in_time(self.line.take(descriptors)).await? {
             match what {
                 Passed::Relay { local } => drop(left.relays.insert(local, descriptor)),
-                Passed::Piece { name } => adopt(vault, &name, descriptor).map_err(TakeError::Useless)?,
+                Passed::Piece { name } => vault.adopt(&name, descriptor).map_err(TakeError::Useless)?,
                 Passed::Line { generation } => drop(lines.insert(generation, descriptor)),
                 Passed::OpenPorts(near) => ports.push(neighbour(near, descriptor)?),
                 Passed::Listener { .. } | Passed::Admin { .. } => {}
@@ -217,15 +217,6 @@ fn add(listeners: &mut Vec<InheritedListener>, more: InheritedListener) {
 
 fn neighbour(near: Near, piece: OwnedFd) -> Result<Neighbour, TakeError> {
     Neighbour::new(near, piece).map_err(TakeError::Useless)
-}
-
-/// Makes a piece of another vault in memory one of this one's, unless that has it: whatever memory of that name is
-/// open is one.
-fn adopt(vault: &Vault, name: &str, piece: OwnedFd) -> io::Result<()> {
-    if vault.open(name)?.is_none() {
-        let _ = piece.into_raw_fd();
-    }
-    Ok(())
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, LineError>>) -> Result<T, TakeError> {
