@@ -159,12 +159,11 @@ fn run_kept(
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
     let before = state.generation();
     let relay = |birth: Birth, start: Option<Start>| {
-        let is_successor = birth.predecessor.is_some();
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
         let start = match start {
             Some(start) => start,
             // The one that serves goes on with what is in force: no need for another one that does.
-            None if is_successor => Start::anew(load()?),
+            None if past.is_heir() => Start::anew(load().inspect_err(|problems| past.decline(problems))?),
             // What is kept may be another relay's, which this one was to follow.
             None if state.generation() == before => Start::first(load(), directory)?,
             None => Start::after_crash(&vault, load)?,
@@ -244,7 +243,7 @@ async fn serve(
         let descriptor = admin.as_raw_fd();
         past.served(&workers, AdminListener { bind: config.admin, address, descriptor });
         let admin = admin.as_fd().try_clone_to_owned().map_err(ServeError::Control)?;
-        let (vault, giving) = (past.vault(), past.open_door());
+        let (vault, giving) = (past.vault(), past.door());
         succession = Some(Succession { vault, state, ledger, own, nonce_key, admin, giving, predecessors });
     }
     let older = succession.as_ref().map(|it| it.predecessors.older()).unwrap_or_default();
