@@ -140,7 +140,7 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    relay(load, Start::with(load())?, None, announce)
+    relay(load, Start::anew(load()?), None, announce)
 }
 
 fn run_kept(
@@ -157,12 +157,15 @@ fn run_kept(
         return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
+    let before = state.generation();
     let relay = |birth: Birth, start: Option<Start>| {
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
         let start = match start {
             Some(start) => start,
-            // In its place, to do what it cannot.
-            None if past.is_heir() => Start::with(load()).inspect_err(|problems| past.decline(problems))?,
+            // The one that serves goes on with what is in force: no need for another one that does.
+            None if past.is_heir() => Start::anew(load().inspect_err(|problems| past.decline(problems))?),
+            // What is kept may be another relay's, which this one was to follow.
+            None if state.generation() == before => Start::first(load(), directory)?,
             None => Start::after_crash(&vault, load)?,
         };
         relay(load, start, Some(past), &silent)
@@ -415,7 +418,7 @@ mod tests {
 
     /// How a relay ends whose workers are spoilt; whether it was to drain; and its workers.
     async fn end_after(spoil: impl FnOnce(&Workers)) -> (Result<End, ServeError>, bool, Arc<Workers>) {
-        let start = Start::with(config()).unwrap();
+        let start = Start::anew(config().unwrap());
         let settings = settings::settings(&start.config, &[0; 32]).unwrap();
         let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
         let workers = Arc::new(worker::start(plan).unwrap());
