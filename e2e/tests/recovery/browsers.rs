@@ -10,6 +10,7 @@ use testbed::eventually_true;
 
 use crate::scene::{SETTINGS, SOON};
 
+const TIMES: usize = 3;
 /// What flows for some seconds.
 const A_WHILE: [(&str, u64); 2] = [("framesDecoded", 60), ("echoes", 40)];
 
@@ -22,7 +23,7 @@ fn go_on_through_crashes_and_handovers() {
         report["framesDecoded"].as_u64() > Some(0) && report["echoes"].as_u64() > Some(0)
     });
     let mut last = call.both_grow(&first, &A_WHILE);
-    for _ in 0..3 {
+    for _ in 0..TIMES {
         relay.kill_child();
         last = call.both_grow(&last, &A_WHILE);
         tell("a crash", &last);
@@ -33,6 +34,8 @@ fn go_on_through_crashes_and_handovers() {
         last = call.both_grow(&last, &A_WHILE);
         tell("a hand-over", &last);
     }
+    let crashes = relay.log().lines().filter(|line| line.contains("the relay crashed")).count();
+    assert_eq!(crashes, TIMES, "a hand-over was a crash");
     for (first, last) in first.iter().zip(&last) {
         for key in ["pair", "fragment", "negotiations"] {
             assert_eq!(first[key], last[key], "{key}: the peers had to act: {last}");

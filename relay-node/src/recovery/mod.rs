@@ -12,10 +12,10 @@
 
 mod boot;
 pub mod configuration;
-pub mod keys;
-pub mod listeners;
 #[cfg(test)]
 mod example;
+pub mod keys;
+pub mod listeners;
 mod memory;
 pub mod ports;
 pub mod records;
