@@ -39,6 +39,8 @@ pub struct Birth {
     /// A number of the keeper's own, drawn at random: descriptors that somebody wrote down mean something to
     /// those alone who share its table.
     pub keeper: u32,
+    /// Whether the one that crashed before it was that keeper's and served.
+    pub leads: bool,
     /// Descriptors that are the keeper's own: never to be closed.
     pub keepers: Vec<RawFd>,
     /// One of these: where it finds the relay that it takes over from, if it is the successor of one.
@@ -65,6 +67,7 @@ impl Birth {
             takes: Takes::All,
             kept: false,
             keeper: 0,
+            leads: false,
             keepers: Vec::new(),
             predecessor: None,
             successor: None,

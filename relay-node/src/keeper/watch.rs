@@ -179,6 +179,7 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
             takes,
             kept: true,
             keeper: self.number,
+            leads: self.leads() == Leads::Yes,
             keepers: self.own_descriptors(),
             predecessor: predecessor.map(AsRawFd::as_raw_fd),
             successor: Some(self.line.as_raw_fd()),
@@ -225,7 +226,11 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
 
     /// Starts a second keeper, whose relay takes over from the one that serves. Only the first process does.
     fn replace(&mut self) {
-        let Some(own) = &self.successors else { return };
+        let Some(own) = &self.successors else {
+            // Its relay may not know of the first one.
+            let _ = getppid().map(|first| kill_process(first, REPLACE));
+            return;
+        };
         let serves = self.heirs.leader(self.state.keeper()).map_or(own, |leader| &leader.successors);
         let made = serves.try_clone().and_then(|serves| Ok((serves, line()?, number()?)));
         if matches!(self.now, Stage::Pause { .. }) || self.heirs.is_one_coming() {

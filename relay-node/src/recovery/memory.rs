@@ -10,7 +10,9 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use rustix::mm::{
+    Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mremap_fixed, munmap,
+};
 use turn::ledger::OpenPorts;
 use turn::record::Tally;
 
@@ -92,18 +94,24 @@ impl Tallies {
     /// As for [`Mapping::of`]. Then they stay what they were.
     pub(super) fn share(&self, at: usize, file: impl AsFd, offset: u64, len: usize) -> io::Result<()> {
         assert!(at + len <= size_of_val(self.0), "{len} bytes from {at} on are tallies");
-        let shared = Mapping::of(&file, offset, len)?;
+        let shared = Mapping::of(file, offset, len)?;
         let start = self.0.as_ptr().cast::<u8>().cast_mut().wrapping_add(at);
         // SAFETY: the range lies within the tallies, as was checked, which are words of eight bytes.
         let words = unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>(), len / WORD) };
         for (from, to) in words.iter().zip(shared.words()) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        let (shared, flags) = (ManuallyDrop::new(shared), MremapFlags::MAYMOVE);
         // SAFETY: the range is part of the mapping that `new` made, is never unmapped, and holds the same
-        // values afterwards; references into it stay valid since all access is atomic.
-        unsafe { mmap(start.cast(), len, READ_AND_WRITE, flags, file, offset)? };
-        leave_out_of_core_dumps(start.cast(), len)
+        // values afterwards; references into it stay valid since all access is atomic. What moves there is
+        // not used where it was: it is not dropped. Unlike mmap, mremap refuses a mapping too many before it
+        // takes away what is there.
+        let moved = unsafe { mremap_fixed(shared.start.as_ptr().cast(), len, len, flags, start.cast()) };
+        if moved.is_err() {
+            drop(ManuallyDrop::into_inner(shared));
+        }
+        moved?;
+        Ok(())
     }
 }
 

@@ -28,6 +28,8 @@ use super::signals::{Signals, Told as Command};
 
 /// How often events are taken from the workers, before their queues are full, and whether they live.
 const ROUND: Duration = Duration::from_millis(50);
+/// How long a worker may take for one of its rounds: where there is much to do, it may not get a core for a while.
+const STALL: Duration = Duration::from_secs(5);
 
 /// A relay that serves, as its control thread sees it.
 pub(super) struct Control<'a, 'l> {
@@ -174,7 +176,11 @@ impl Control<'_, '_> {
 
     fn look_after(&self) -> Result<(), ServeError> {
         self.allocations.note();
-        self.workers.dead_worker().map_or(Ok(()), |worker| Err(ServeError::WorkerEnded(worker)))
+        match (self.workers.dead_worker(), self.workers.stalled(STALL)) {
+            (Some(worker), _) => Err(ServeError::WorkerEnded(worker)),
+            (None, Some(worker)) => Err(ServeError::WorkerStalled(worker)),
+            (None, None) => Ok(()),
+        }
     }
 
     fn tell(&self, request: &Request) {

@@ -19,6 +19,8 @@ pub(super) async fn wait(config: &Config, signals: &mut Signals) -> Result<(), S
     );
     match admin::bind(config.admin, None) {
         Ok(listener) => {
+            let address = listener.local_addr().map_err(ServeError::Control)?;
+            tracing::info!(%address, "admin listening");
             let health = Arc::new(Health::superseded());
             tokio::spawn(admin::serve(listener, health, prometheus::Registry::new(), Arc::default()));
         }

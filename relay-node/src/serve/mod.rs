@@ -94,6 +94,9 @@ pub enum ServeError {
     /// One worker's clients are not served any more.
     #[error("worker {0} ended that should not have; its log line says why. Start the relay again")]
     WorkerEnded(usize),
+    /// The same.
+    #[error("worker {0} does not finish its round: report this fault of the program. Start the relay again")]
+    WorkerStalled(usize),
 }
 
 impl From<TakeError> for ServeError {
@@ -156,9 +159,15 @@ fn run_kept(
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
     let relay = |birth, start: Option<Start>| {
-        let is_first = start.is_some();
-        let past = Past::take_over(&vault, Arc::clone(&state), birth, is_first).map_err(ServeError::Kept)?;
-        let start = start.map_or_else(|| Start::of(load(), &vault), Ok)?;
+        let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
+        let start = match start {
+            Some(start) => start,
+            None if past.is_heir() => {
+                let (config, kept) = load().inspect_err(|problems| past.decline(problems))?;
+                Start { config, kept, fault: None }
+            }
+            None => Start::of(load(), &vault)?,
+        };
         relay(load, start, Some(past), &silent)
     };
     if !start.config.recovery.keeper {
@@ -234,7 +243,7 @@ async fn serve(
         let descriptor = admin.as_raw_fd();
         past.served(&workers, AdminListener { bind: config.admin, address, descriptor });
         let admin = admin.as_fd().try_clone_to_owned().map_err(ServeError::Control)?;
-        let (vault, giving) = (past.vault(), past.open_door());
+        let (vault, giving) = (past.vault(), past.door());
         succession = Some(Succession { vault, state, ledger, own, nonce_key, admin, giving, predecessors });
     }
     let older = succession.as_ref().map(|it| it.predecessors.older()).unwrap_or_default();

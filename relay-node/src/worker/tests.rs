@@ -77,7 +77,9 @@ fn assert_all_answer(workers: &Workers) {
 fn a_worker_that_waits_or_works_without_an_end_has_stalled() {
     let (release, released) = channel::<()>();
     let workers = workers();
-    let waits = move || drop(released.recv());
+    let waits = move || {
+        let _ = released.recv();
+    };
     workers.mailboxes[1].command(Command::Misbehave(Box::new(waits)));
     assert_eq!(first_stalled(&workers), 1);
     drop(release);
@@ -103,7 +105,10 @@ fn frozen_workers_have_not_stalled() {
 fn a_worker_that_does_not_stand_still_in_time_freezes_nobody() {
     let (release, released) = channel::<()>();
     let workers = workers();
-    workers.mailboxes[0].command(Command::Misbehave(Box::new(move || drop(released.recv()))));
+    let waits = move || {
+        let _ = released.recv();
+    };
+    workers.mailboxes[0].command(Command::Misbehave(Box::new(waits)));
     assert!(workers.freeze().is_err());
     drop(release);
     workers.freeze().unwrap();

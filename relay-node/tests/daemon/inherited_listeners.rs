@@ -124,6 +124,19 @@ fn no_connection_is_refused_or_forgotten() {
     }
 }
 
+#[test]
+fn a_connection_during_a_start_that_fails_is_served_by_who_goes_on() {
+    for (before, after) in NUMBERS {
+        let mut dynasty = Dynasty::new();
+        let node = dynasty.records(NodePlan::tcp().workers(before)).start();
+        let prepared = dynasty.heir(&node, NodePlan::tcp().workers(after)).prepare().unwrap();
+        let connections: Vec<_> = (0..CLIENTS).map(|_| TcpStream::connect(node.address()).unwrap()).collect();
+        drop(prepared);
+        node.workers.thaw();
+        assert!(connections.into_iter().all(is_served), "{before} workers, not {after}");
+    }
+}
+
 /// What `from` has becomes what `to` wants, on the same port.
 fn rebind(from: &str, to: &str) -> Result<Node, StartError> {
     let mut dynasty = Dynasty::new();

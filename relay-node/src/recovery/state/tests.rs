@@ -25,33 +25,43 @@ fn all_who_open_it_see_the_same() {
 }
 
 #[test]
-fn what_was_touched_last_is_suspect_until_nobody_is() {
+fn who_was_touched_last_before_a_crash_is_suspect_until_nobody_is() {
     let vault = Vault::in_memory();
     let state = State::open(&vault).unwrap();
-    assert_eq!(state.suspects(), []);
     let [one, two, three] = [1, 2, 3].map(Touched);
     state.touch(0, one);
     state.touch(0, two);
     state.touch(1023, three);
     state.touch(1024, one);
+    assert_eq!(state.suspects(), []);
+    state.suspect_touched();
     assert_eq!(state.suspects(), [two, three]);
-    // After the next crash.
     state.touch(5, two);
     state.touch(6, one);
+    state.suspect_touched();
     assert_eq!(State::open(&vault).unwrap().suspects(), [two, three, one]);
-    assert_eq!(state.suspects(), [two, three, one]);
     state.clear_suspects();
     assert_eq!(state.suspects(), []);
 }
 
 #[test]
+fn who_was_touched_last_before_a_kill_is_not_to_blame_for_what_follows() {
+    let state = State::open(&Vault::in_memory()).unwrap();
+    state.touch(0, Touched(1));
+    state.forget_touched();
+    state.touch(1, Touched(2));
+    state.suspect_touched();
+    assert_eq!(state.suspects(), [Touched(2)]);
+}
+
+#[test]
 fn there_is_an_end_to_suspects() {
     let state = State::open(&Vault::in_memory()).unwrap();
-    let mut suspects = Vec::new();
     for n in 1..=SUSPECTS as u64 + 10 {
         state.touch(0, Touched(n));
-        suspects = state.suspects();
+        state.suspect_touched();
     }
+    let suspects = state.suspects();
     assert_eq!(suspects.len(), SUSPECTS);
     assert!(!suspects.contains(&Touched(10)) && suspects.contains(&Touched(SUSPECTS as u64 + 10)));
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,6 +49,15 @@ impl Anonymous {
         Ok(())
     }
 
+    /// Makes memory of another table, which has its name there, one of this one's, unless that has it already.
+    pub(super) fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
+        if !self.pieces()?.contains_key(name) {
+            let piece = reopen(piece.as_raw_fd(), OFlags::empty())?;
+            let _ = piece.into_raw_fd();
+        }
+        Ok(())
+    }
+
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         Ok(self.pieces()?.into_keys().collect())
     }
@@ -86,7 +95,11 @@ impl Anonymous {
 const COPY: OFlags = OFlags::NONBLOCK;
 
 fn copy_of(piece: RawFd) -> io::Result<OwnedFd> {
+    reopen(piece, COPY)
+}
+
+fn reopen(piece: RawFd, flags: OFlags) -> io::Result<OwnedFd> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(COPY.bits().cast_signed());
+    options.read(true).write(true).custom_flags(flags.bits().cast_signed());
     Ok(options.open(format!("/proc/self/fd/{piece}"))?.into())
 }

@@ -66,6 +66,15 @@ impl Vault {
         }
     }
 
+    /// Makes a piece of another vault in memory, that is called `name` there, one of this one's. In a directory
+    /// there is nothing to do: whoever shares it has it.
+    pub fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
+        match &self.0 {
+            Place::Directory(_) => Ok(()),
+            Place::Memory(memory) => memory.adopt(name, piece),
+        }
+    }
+
     /// Removes a piece. In memory: closes it.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         match &self.0 {

@@ -1,6 +1,7 @@
 //! A relay that has just been started looks around: whether another one serves that it is to take over from.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::door;
-use super::line::{Line, LineError};
+use super::line::LineError;
+use super::message::Request;
 use super::taking::{TakeError, Taking};
 use super::turns::{Serving, Starting};
 use crate::config::{Recovery, TakeOver};
+use crate::net::descriptors;
 
 /// How long another one may be about to start.
 const STARTING: Duration = Duration::from_secs(30);
@@ -76,13 +79,24 @@ pub async fn in_directory(directory: &Path, recovery: &Recovery) -> Result<Arriv
     }
 }
 
-/// Goes to the relay that a keeper's line leads to.
+/// Goes to the relay that the keeper's line of this number leads to.
 ///
 /// # Errors
 /// When it does not hand over.
-pub async fn by_keeper(line: Line, recovery: &Recovery) -> Result<Arrival, ArrivalError> {
+pub async fn by_keeper(line: RawFd, recovery: &Recovery) -> Result<Arrival, ArrivalError> {
+    let line = door::knock_through(descriptors::copy_of(line)?)?;
     let before = Taking::begin(line, &recovery.instance).await?;
     Ok(Arrival { before: Some(before), starting: None })
+}
+
+/// Tells the relay that the keeper's line of this number leads to that nobody takes over from it, and why.
+pub fn decline(line: RawFd, why: &str) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut line = door::knock_through(descriptors::copy_of(line)?)?;
+        let said = line.send(&Request::GivingUp { why: why.to_owned() }, &[]).await;
+        said.map_err(io::Error::other)
+    })
 }
 
 async fn begin(directory: &Path) -> io::Result<Option<Starting>> {

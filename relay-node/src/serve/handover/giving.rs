@@ -73,7 +73,7 @@ pub enum Event {
     /// By somebody who has just come.
     Visit(Visit),
     /// By the one who wants to take over; or it is gone.
-    Said(Result<Request, LineError>),
+    Said(Result<(Request, Vec<OwnedFd>), LineError>),
     /// That one takes too long.
     Late,
     /// The one that was asked for does not come.
@@ -165,12 +165,15 @@ impl Giving {
     pub async fn follow(&mut self, event: Event, estate: &mut Estate<'_>) -> Outcome {
         match event {
             Event::Visit(visit) => return self.receive(visit, estate).await,
-            Event::Said(Ok(Request::Ready { generation })) => {
-                if let Some(heir) = self.heir.take() {
-                    return self.hand_over(heir, generation, estate).await;
+            Event::Said(Ok((Request::Ready { near }, pieces))) => {
+                let neighbour = <[OwnedFd; 1]>::try_from(pieces).ok();
+                let neighbour = neighbour.and_then(|[piece]| Neighbour::new(near, piece).ok());
+                match (self.heir.take(), neighbour) {
+                    (Some(heir), Some(neighbour)) => return self.hand_over(heir, neighbour, estate).await,
+                    _ => self.broken_off(&LineError::OutOfTurn.into()).await,
                 }
             }
-            Event::Said(Ok(Request::GivingUp { why })) => self.broken_off(&GiveError::GaveUp(why)).await,
+            Event::Said(Ok((Request::GivingUp { why }, _))) => self.broken_off(&GiveError::GaveUp(why)).await,
             Event::Said(Ok(_)) => self.broken_off(&LineError::OutOfTurn.into()).await,
             Event::Said(Err(error)) => self.broken_off(&error.into()).await,
             Event::Late => self.broken_off(&GiveError::Late).await,
@@ -207,6 +210,10 @@ impl Giving {
                 self.greet(line, refusal, reads_record_version, estate).await;
             }
             Request::Reload => self.reload(line).await,
+            // It has no configuration to say hello with.
+            Request::GivingUp { why } if entrance == Entrance::Keeper && self.heir.is_none() => {
+                self.broken_off(&GiveError::GaveUp(why)).await;
+            }
             Request::Returning { near } => {
                 let piece = <[OwnedFd; 1]>::try_from(descriptors).ok();
                 if let Some(Ok(neighbour)) = piece.map(|[piece]| Neighbour::new(near, piece)) {
@@ -289,8 +296,11 @@ impl Giving {
     }
 
     /// Stands still, and lets the new one go on in its place; or goes on itself.
-    async fn hand_over(&mut self, heir: Heir, generation: u64, estate: &mut Estate<'_>) -> Outcome {
+    async fn hand_over(&mut self, heir: Heir, new: Neighbour, estate: &mut Estate<'_>) -> Outcome {
         let Heir { mut line, reads_record_version, .. } = heir;
+        let generation = new.near.generation;
+        // They reach its clients from the first packet on.
+        estate.predecessors.expect(new);
         let predecessors = estate.predecessors.leave().await;
         let began = Instant::now();
         let mut told = Told::new(Arc::clone(estate.ledger));
@@ -402,9 +412,9 @@ fn pass_pieces(estate: &Estate<'_>, passed: &mut Vec<(Passed, OwnedFd)>) -> io::
     Ok(())
 }
 
-async fn said_by(heir: &mut Option<Heir>) -> Result<Request, LineError> {
+async fn said_by(heir: &mut Option<Heir>) -> Result<(Request, Vec<OwnedFd>), LineError> {
     match heir {
-        Some(heir) => heir.line.receive().await.map(|(request, _)| request),
+        Some(heir) => heir.line.receive().await,
         None => std::future::pending().await,
     }
 }

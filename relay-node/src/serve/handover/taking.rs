@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -146,12 +146,17 @@ impl Taking {
         &self.welcome.instance
     }
 
-    /// Has the old one stand still, now that nothing is left to do but to go on as `generation` with what it has.
+    /// The old one itself.
+    pub fn neighbour(&self) -> &Neighbour {
+        &self.old
+    }
+
+    /// Has the old one stand still, now that nothing is left to do but to go on as `own` with what it has.
     ///
     /// # Errors
     /// When it cannot. It goes on then.
-    pub async fn stand_still(&mut self, vault: &Vault, generation: u64) -> Result<Left, TakeError> {
-        in_time(self.line.send(&Request::Ready { generation }, &[])).await?;
+    pub async fn stand_still(&mut self, vault: &Vault, own: &Neighbour) -> Result<Left, TakeError> {
+        in_time(self.line.send(&Request::Ready { near: own.near }, &[own.as_fd()])).await?;
         let (generation, descriptors) = match in_time(self.line.receive()).await?.0 {
             Reply::Frozen { generation, descriptors } => (generation, descriptors),
             Reply::Refused { why } => return Err(TakeError::Refused(why)),
@@ -162,7 +167,7 @@ impl Taking {
         for (what, descriptor) in in_time(self.line.take(descriptors)).await? {
             match what {
                 Passed::Relay { local } => drop(left.relays.insert(local, descriptor)),
-                Passed::Piece { name } => adopt(vault, &name, descriptor).map_err(TakeError::Useless)?,
+                Passed::Piece { name } => vault.adopt(&name, descriptor).map_err(TakeError::Useless)?,
                 Passed::Line { generation } => drop(lines.insert(generation, descriptor)),
                 Passed::OpenPorts(near) => ports.push(neighbour(near, descriptor)?),
                 Passed::Listener { .. } | Passed::Admin { .. } => {}
@@ -180,7 +185,6 @@ impl Taking {
     /// Tells the old one that it is over, and who its neighbours are from now on: it lets go. It has become a
     /// predecessor, if it is still there.
     pub async fn finish(mut self, neighbours: &[&Neighbour]) -> Option<(Neighbour, Line)> {
-        use std::os::fd::AsFd;
         let introduction = Request::Neighbours { neighbours: neighbours.iter().map(|it| it.near).collect() };
         let pieces: Vec<_> = neighbours.iter().map(|it| it.as_fd()).collect();
         let told = async {
@@ -217,15 +221,6 @@ fn add(listeners: &mut Vec<InheritedListener>, more: InheritedListener) {
 
 fn neighbour(near: Near, piece: OwnedFd) -> Result<Neighbour, TakeError> {
     Neighbour::new(near, piece).map_err(TakeError::Useless)
-}
-
-/// Makes a piece of another vault in memory one of this one's, unless that has it: whatever memory of that name is
-/// open is one.
-fn adopt(vault: &Vault, name: &str, piece: OwnedFd) -> io::Result<()> {
-    if vault.open(name)?.is_none() {
-        let _ = piece.into_raw_fd();
-    }
-    Ok(())
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, LineError>>) -> Result<T, TakeError> {

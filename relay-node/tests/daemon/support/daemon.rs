@@ -54,13 +54,22 @@ impl Daemon {
         Self::serve_in(tempfile::tempdir().unwrap(), arguments, settings)
     }
 
+    /// The same, and does not wait for it to be ready.
+    pub fn begin(arguments: &[&str], settings: &str) -> Self {
+        Self::begin_in(tempfile::tempdir().unwrap(), arguments, settings)
+    }
+
     fn serve_in(directory: TempDir, arguments: &[&str], settings: &str) -> Self {
+        let daemon = Self::begin_in(directory, arguments, settings);
+        daemon.line("ready");
+        daemon
+    }
+
+    fn begin_in(directory: TempDir, arguments: &[&str], settings: &str) -> Self {
         let path = directory.path().join("edgerelay.toml");
         std::fs::write(&path, format!("{BASE}\n{settings}")).unwrap();
         let mut command = edgerelay(&["serve", "--log-format", "json", "--config", path.to_str().unwrap()]);
-        let daemon = Self::start(command.args(arguments), directory);
-        daemon.line("ready");
-        daemon
+        Self::start(command.args(arguments), directory)
     }
 
     /// Starts `command`, which logs JSON or text, and does not wait for it to be ready.
@@ -165,6 +174,11 @@ impl Daemon {
         self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()
     }
 
+    /// The process that was started.
+    pub fn first(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed()).unwrap()
+    }
+
     /// The process that serves.
     pub fn relay(&self) -> Pid {
         Pid::from_raw(self.process.youngest().pid).unwrap()
@@ -208,7 +222,7 @@ pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
 
 /// One worker, so that what is counted is counted in one place; alice may relay to loopback, and ask
 /// as often as a test that waits for something does.
-const BASE: &str = r#"
+pub(super) const BASE: &str = r#"
 realm = "example.org"
 admin.address = "127.0.0.1:0"
 workers = { count = 1, pin = false }
