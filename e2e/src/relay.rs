@@ -131,6 +131,17 @@ impl<'n> Relay<'n> {
         self.process.id()
     }
 
+    /// Has it hand over to itself, and waits until another process of it serves.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn reload(&self) {
+        let starts = || self.log().matches(" ready workers=").count();
+        let before = starts();
+        self.signal(Signal::USR2);
+        eventually_true(START, "another process to serve", || starts() > before);
+    }
+
     /// Sends a signal to that process.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);

@@ -4,11 +4,9 @@ use edgerelay_e2e::Network;
 use edgerelay_e2e::relay::Relay;
 use edgerelay_e2e::transport::Transport;
 use edgerelay_e2e::video_call::VideoCall;
-use rustix::process::Signal;
 use serde_json::{Value, json};
-use testbed::eventually_true;
 
-use crate::scene::{SETTINGS, SOON};
+use crate::scene::SETTINGS;
 
 const TIMES: usize = 3;
 /// What flows for some seconds.
@@ -28,9 +26,7 @@ fn go_on_through_crashes_and_handovers() {
         last = call.both_grow(&last, &A_WHILE);
         tell("a crash", &last);
 
-        let before = relay.child();
-        relay.signal(Signal::USR2);
-        eventually_true(SOON, "another process to serve", || relay.child() != before && relay.is_ready());
+        relay.reload();
         last = call.both_grow(&last, &A_WHILE);
         tell("a hand-over", &last);
     }
