@@ -63,12 +63,9 @@ enum NoneFormer {
 }
 
 impl Start {
-    /// With what was `loaded`.
-    ///
-    /// # Errors
-    /// What is wrong with that.
-    pub fn with(loaded: Result<(Config, Kept), Problems>) -> Result<Self, Problems> {
-        loaded.map(|(config, kept)| Self { config, in_force: InForce::new(kept), is_former: false })
+    /// With what was loaded.
+    pub fn anew((config, kept): (Config, Kept)) -> Self {
+        Self { config, in_force: InForce::new(kept), is_former: false }
     }
 
     /// After a crash: with what was in force, or, where none is in `vault`, with what `load` gives.
@@ -79,7 +76,7 @@ impl Start {
         vault: &Vault,
         load: impl FnOnce() -> Result<(Config, Kept), Problems>,
     ) -> Result<Self, Problems> {
-        former(vault).or_else(|why| Self::with(load()).map_err(|problems| and_why(problems, vault, why)))
+        former(vault).or_else(|why| load().map(Self::anew).map_err(|problems| and_why(problems, vault, why)))
     }
 
     /// For a process that somebody starts: with what was `loaded`, or, where that cannot be used and nobody
@@ -91,7 +88,7 @@ impl Start {
         loaded: Result<(Config, Kept), Problems>,
         directory: impl FnOnce() -> Option<PathBuf>,
     ) -> Result<Self, Problems> {
-        Self::with(loaded).or_else(|problems| {
+        loaded.map(Self::anew).or_else(|problems| {
             // Whoever is to take over from one that serves needs a configuration of its own.
             let left = directory().filter(|it| it.is_dir() && UnixStream::connect(it.join(SOCKET)).is_err());
             match left.map(|directory| Vault::in_directory(&directory)) {

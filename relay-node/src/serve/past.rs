@@ -7,7 +7,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::Recovery;
+use crate::config::{Problems, Recovery};
 use crate::keeper::{Birth, Takes};
 use crate::net::descriptors;
 use crate::net::inherited::{self, Kind, Left};
@@ -27,7 +27,7 @@ use super::handover::arrival::{self, Arrival, ArrivalError};
 use super::handover::door::Door;
 use super::handover::giving::Giving;
 use super::handover::line::Line;
-use super::handover::neighbours::Neighbour;
+use super::handover::neighbours::{self, Neighbour};
 use super::handover::taking::{self, TakeError, Taking};
 use super::handover::turns::{Serving, Starting};
 
@@ -48,6 +48,8 @@ pub(super) struct Past<'a> {
     starting: Option<Starting>,
     /// Shows others that this one serves.
     serving: Option<Serving>,
+    /// Where they come in.
+    door: Door,
 }
 
 /// Whether there is a place for this relay.
@@ -88,6 +90,7 @@ impl<'a> Past<'a> {
             before: None,
             starting: None,
             serving,
+            door: Door::default(),
         })
     }
 
@@ -117,6 +120,20 @@ impl<'a> Past<'a> {
         self.before = before;
         self.starting = starting;
         Ok(Place::Free)
+    }
+
+    /// Whether it is to take over from the relay that its keeper's line leads to: by its configuration as it is now.
+    pub(super) fn is_heir(&self) -> bool {
+        self.birth.predecessor.is_some()
+    }
+
+    /// Tells the relay that the keeper's line leads to why this one does not even come.
+    pub(super) fn decline(&self, why: &Problems) {
+        if let Some(line) = self.birth.predecessor
+            && let Err(error) = arrival::decline(line, &why.to_string())
+        {
+            tracing::warn!(%error, "the relay that serves cannot be told why it is not taken over");
+        }
     }
 
     /// Leaves all to the one before, which goes on.
@@ -176,7 +193,7 @@ impl<'a> Past<'a> {
     ) -> Result<(Workers, Vec<(Neighbour, Line)>), ServeError> {
         let began = Instant::now();
         plan.workers = plan.workers.max(1);
-        let workers = plan.workers;
+        let (workers, ledger) = (plan.workers, Arc::clone(&plan.ledger));
         let listeners = match &mut self.before {
             Some(before) => &mut before.listeners,
             None => &mut self.listeners.clients,
@@ -195,7 +212,7 @@ impl<'a> Past<'a> {
         plan.state = Some(Arc::clone(&self.state));
         let mut prepared = worker::prepare(plan)?;
         let left = match &mut self.before {
-            Some(before) => before.stand_still(self.vault, self.generation).await?,
+            Some(before) => before.stand_still(self.vault, own).await?,
             None => taking::Left {
                 generation: self.state.generation(),
                 relays: self
@@ -213,6 +230,8 @@ impl<'a> Past<'a> {
             self.serving = self.vault.directory().map(Serving::show).transpose().map_err(ServeError::Kept)?;
         }
         let restored = prepared.restored();
+        let before = self.before.as_ref().map(Taking::neighbour);
+        neighbours::set(&ledger, left.predecessors.iter().map(|(older, _)| older).chain(before));
         self.begin(restored)?;
         let workers = match prepared.start() {
             Ok(workers) => workers,
@@ -226,6 +245,8 @@ impl<'a> Past<'a> {
         if let Some(lost) = lost {
             lost.tell(restored, began);
         }
+        // While the one before still has its own: whoever comes finds one or the other.
+        self.door = self.open_door();
         let mut older = left.predecessors;
         if let Some(before) = self.before.take() {
             if let Err(error) = superseded::add(self.vault, before.instance(), &recovery.instance) {
@@ -268,17 +289,21 @@ impl<'a> Past<'a> {
     }
 
     /// The way in for the relay that comes next, and whoever else there is.
-    pub(super) fn open_door(&mut self) -> Giving {
+    pub(super) fn door(&mut self) -> Giving {
+        self.starting = None;
+        let first = self.birth.kept.then(rustix::process::getppid).flatten();
+        Giving::new(std::mem::take(&mut self.door), first)
+    }
+
+    fn open_door(&self) -> Door {
         let door = Door::open(self.vault.directory()).and_then(|door| match self.birth.successor {
             Some(line) => door.and_by(descriptors::copy_of(line)?.into()),
             None => Ok(door),
         });
-        let door = door.unwrap_or_else(|error| {
+        door.unwrap_or_else(|error| {
             tracing::error!(%error, "no other relay can take over from this one");
             Door::default()
-        });
-        self.starting = None;
-        Giving::new(door, self.birth.kept.then(rustix::process::getppid).flatten())
+        })
     }
 
     /// Another relay serves now.

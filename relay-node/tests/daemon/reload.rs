@@ -103,7 +103,7 @@ fn a_crash_is_no_restart_for_what_needs_one() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = format!("address = '{}'", other.local_addr().unwrap());
     let text = text.replace("address = '127.0.0.1:0'", &taken);
-    fs::write(&path, format!("{text}\nrelay.ports = '40000-40009'\nlimits.user.allocations = 1")).unwrap();
+    fs::write(&path, format!("{text}\nrelay.ports = '20000-20009'\nlimits.user.allocations = 1")).unwrap();
     relay.crash(Signal::KILL);
     assert_eq!(relay.line("these changes need a restart")["settings"], "listeners, relay.ports");
     assert_served(&mut alice, &peer);

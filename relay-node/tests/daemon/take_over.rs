@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    BOTH, Call, Client, Daemon, Site, UDP, assert_joined, both_on_fixed_ports, join, receive, wait_until,
+    BOTH, Call, Client, Daemon, Site, UDP, assert_joined, both_on_a_fixed_port, join, receive, wait_until,
 };
 use rustix::process::Signal;
 
@@ -202,7 +202,7 @@ fn the_old_relay_comes_back_to_one_that_crashed() {
 
 #[test]
 fn one_whose_keeper_is_killed_too_is_followed_by_another() {
-    let (site, listeners) = (Site::new(), both_on_fixed_ports());
+    let (site, listeners) = (Site::new(), both_on_a_fixed_port());
     let old = site.serve(&listeners);
     let mut carol = Call::tcp(&old);
     let new = site.serve(&listeners);

@@ -3,14 +3,17 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use edgerelay::recovery::ports;
 use edgerelay::serve::handover::door;
 use edgerelay::serve::handover::line::Line;
-use edgerelay::serve::handover::message::{PROTOCOL, Reply, Request};
+use edgerelay::serve::handover::message::{Near, PROTOCOL, Reply, Request};
+use turn::RelayAddresses;
 
-use crate::support::{BOTH, Call, Daemon, Site, both_on_fixed_ports, wait_until};
+use crate::support::{BOTH, Call, Daemon, Site, both_on_a_fixed_port, wait_until};
 
 /// How far somebody goes who wants to take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +41,8 @@ async fn go(directory: &Path, step: Step) -> Line {
         assert_eq!(line.take(welcome.descriptors).await.unwrap().len(), welcome.descriptors);
     }
     if step >= IsReady {
-        line.send(&Request::Ready { generation: 1_000_000 }, &[]).await.unwrap();
+        let (near, ports) = (Near::new(1_000_000, RelayAddresses::default()), ports::create().unwrap());
+        line.send(&Request::Ready { near }, &[ports.as_fd()]).await.unwrap();
     }
     if step >= HearsOfAStandstill {
         let Reply::Frozen { descriptors, .. } = hear(&mut line).await else { panic!("no standstill") };
@@ -200,7 +204,7 @@ fn versions_that_nobody_knows_are_refused() {
 
 #[test]
 fn the_new_process_is_killed_at_any_moment() {
-    let (site, listeners) = (Site::new(), both_on_fixed_ports());
+    let (site, listeners) = (Site::new(), both_on_a_fixed_port());
     let mut relay = site.serve(&listeners);
     let mut alice = Call::udp(&relay);
     for kills in 0..6 {

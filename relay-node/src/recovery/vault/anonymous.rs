@@ -42,16 +42,18 @@ impl Anonymous {
         self.pieces()?.get(name).copied().map(copy_of).transpose()
     }
 
-    pub(super) fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
-        self.remove(name)?;
-        let adopted = fs::File::options().read(true).write(true).open(link(piece.as_raw_fd()))?;
-        let _ = adopted.into_raw_fd();
-        Ok(())
-    }
-
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         if let Some(piece) = self.pieces()?.get(name) {
             memory::close(*piece);
+        }
+        Ok(())
+    }
+
+    /// Makes memory of another table, which has its name there, one of this one's, unless that has it already.
+    pub(super) fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
+        if !self.pieces()?.contains_key(name) {
+            let piece = reopen(piece.as_raw_fd(), OFlags::empty())?;
+            let _ = piece.into_raw_fd();
         }
         Ok(())
     }
@@ -93,11 +95,11 @@ impl Anonymous {
 const COPY: OFlags = OFlags::NONBLOCK;
 
 fn copy_of(piece: RawFd) -> io::Result<OwnedFd> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(COPY.bits().cast_signed());
-    Ok(options.open(link(piece))?.into())
+    reopen(piece, COPY)
 }
 
-fn link(descriptor: RawFd) -> String {
-    format!("/proc/self/fd/{descriptor}")
+fn reopen(piece: RawFd, flags: OFlags) -> io::Result<OwnedFd> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags.bits().cast_signed());
+    Ok(options.open(format!("/proc/self/fd/{piece}"))?.into())
 }

@@ -66,8 +66,8 @@ impl Vault {
         }
     }
 
-    /// Takes in a piece of another process's vault in memory, as `name`, which is its name there. Where a
-    /// directory is the vault, both have it.
+    /// Makes a piece of another vault in memory, that is called `name` there, one of this one's. In a directory
+    /// there is nothing to do: whoever shares it has it.
     pub fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
         match &self.0 {
             Place::Directory(_) => Ok(()),

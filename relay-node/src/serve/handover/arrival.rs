@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::door;
 use super::line::LineError;
+use super::message::Request;
 use super::taking::{TakeError, Taking};
 use super::turns::{Serving, Starting};
 use crate::config::{Recovery, TakeOver};
@@ -86,6 +87,16 @@ pub async fn by_keeper(line: RawFd, recovery: &Recovery) -> Result<Arrival, Arri
     let line = door::knock_through(descriptors::copy_of(line)?)?;
     let before = Taking::begin(line, &recovery.instance).await?;
     Ok(Arrival { before: Some(before), starting: None })
+}
+
+/// Tells the relay that the keeper's line of this number leads to that nobody takes over from it, and why.
+pub fn decline(line: RawFd, why: &str) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut line = door::knock_through(descriptors::copy_of(line)?)?;
+        let said = line.send(&Request::GivingUp { why: why.to_owned() }, &[]).await;
+        said.map_err(io::Error::other)
+    })
 }
 
 async fn begin(directory: &Path) -> io::Result<Option<Starting>> {

@@ -24,10 +24,10 @@ pub enum Request {
         /// What its deployment is called; nothing if that has no name.
         instance: String,
     },
-    /// Everything that can fail has been done.
+    /// Everything that can fail has been done; with its open ports.
     Ready {
         /// What it will be.
-        generation: u64,
+        near: Near,
     },
     /// It serves: there is no way back.
     Serving,

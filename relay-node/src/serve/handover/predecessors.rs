@@ -98,7 +98,7 @@ impl Predecessors {
             tracing::warn!(generation = oldest.neighbour.near.generation, "too many older relays: it ends");
             oldest.order(Order::Say(Request::Stop));
         }
-        self.introduce();
+        self.introduce(None);
     }
 
     /// That is what is in force now: all of them take it, and those that come.
@@ -127,11 +127,17 @@ impl Predecessors {
             !ended
         });
         if self.all.len() != before {
-            self.introduce();
+            self.introduce(None);
         }
     }
 
-    /// Leaves them to the relay that comes next: what is to be passed of each.
+    /// There may soon be `next`, which takes over from this one.
+    pub fn expect(&self, next: Neighbour) {
+        self.introduce(Some(&next));
+    }
+
+    /// Leaves them to the relay that comes next, when they have done all that they were told: what is to be passed
+    /// of each.
     pub async fn leave(&mut self) -> Vec<(Neighbour, Line)> {
         let mut left = Vec::new();
         for Predecessor { neighbour, orders, attendant, allocations: _ } in self.all.drain(..) {
@@ -144,11 +150,11 @@ impl Predecessors {
         left
     }
 
-    /// Makes this relay and all of them known to each other.
-    fn introduce(&self) {
-        neighbours::set(&self.ledger, self.all.iter().map(|it| &it.neighbour));
+    /// Makes this relay, all of them, and the one that comes next, known to each other.
+    fn introduce(&self, next: Option<&Neighbour>) {
+        neighbours::set(&self.ledger, self.all.iter().map(|it| &it.neighbour).chain(next));
         for it in &self.all {
-            let others = self.all.iter().map(|it| &it.neighbour).chain([&self.own]);
+            let others = self.all.iter().map(|it| &it.neighbour).chain([&self.own]).chain(next);
             let others = others.filter(|other| other.near.generation != it.neighbour.near.generation);
             match others.map(Neighbour::try_clone).collect() {
                 Ok(others) => it.order(Order::Neighbours(others)),
@@ -174,20 +180,25 @@ struct Heard {
     older: Arc<Older>,
 }
 
-/// Looks after one of them until it ends, or until nobody orders any more: then the line is at rest.
+/// Looks after one of them until it ends, or until nobody orders any more: then it has heard everything, and the
+/// line is at rest.
 async fn attend(mut line: Line, mut orders: mpsc::Receiver<Order>, heard: Heard) -> Option<Line> {
     let mut due = interval(PERIOD);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = false;
     loop {
         tokio::select! {
+            biased;
             order = orders.recv() => match order {
                 Some(order) => tell(&mut line, order).await.ok()?,
-                None if asked => {
+                None => {
+                    // It answers in turn: then it has done all that it was told.
+                    if !asked {
+                        tell(&mut line, Order::Say(Request::Report)).await.ok()?;
+                    }
                     timeout(PATIENCE, line.receive::<Reply>()).await.ok()?.ok()?;
                     return Some(line);
                 }
-                None => return Some(line),
             },
             said = line.receive::<Reply>() => match said {
                 Ok((Reply::Report(report), _)) if asked => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -108,7 +108,7 @@ impl Taking {
             Reply::Refused { why } => return Err(TakeError::Refused(why)),
             _ => return Err(LineError::OutOfTurn.into()),
         };
-        if welcome.record_version > MOST_VERSION {
+        if !turn::record::is_known(welcome.record_version) {
             return Err(TakeError::Version(welcome.record_version));
         }
         let (mut listeners, mut admin, mut old) = (Vec::new(), None, None);
@@ -146,12 +146,17 @@ impl Taking {
         &self.welcome.instance
     }
 
-    /// Has the old one stand still, now that nothing is left to do but to go on as `generation` with what it has.
+    /// The old one itself.
+    pub fn neighbour(&self) -> &Neighbour {
+        &self.old
+    }
+
+    /// Has the old one stand still, now that nothing is left to do but to go on as `own` with what it has.
     ///
     /// # Errors
     /// When it cannot. It goes on then.
-    pub async fn stand_still(&mut self, vault: &Vault, generation: u64) -> Result<Left, TakeError> {
-        in_time(self.line.send(&Request::Ready { generation }, &[])).await?;
+    pub async fn stand_still(&mut self, vault: &Vault, own: &Neighbour) -> Result<Left, TakeError> {
+        in_time(self.line.send(&Request::Ready { near: own.near }, &[own.as_fd()])).await?;
         let (generation, descriptors) = match in_time(self.line.receive()).await?.0 {
             Reply::Frozen { generation, descriptors } => (generation, descriptors),
             Reply::Refused { why } => return Err(TakeError::Refused(why)),
@@ -180,7 +185,6 @@ impl Taking {
     /// Tells the old one that it is over, and who its neighbours are from now on: it lets go. It has become a
     /// predecessor, if it is still there.
     pub async fn finish(mut self, neighbours: &[&Neighbour]) -> Option<(Neighbour, Line)> {
-        use std::os::fd::AsFd;
         let introduction = Request::Neighbours { neighbours: neighbours.iter().map(|it| it.near).collect() };
         let pieces: Vec<_> = neighbours.iter().map(|it| it.as_fd()).collect();
         let told = async {

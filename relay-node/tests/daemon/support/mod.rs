@@ -27,7 +27,7 @@ pub use daemon::{ALICE, Daemon, UDP, edgerelay, get, run, text};
 pub use dynasty::Dynasty;
 pub use identity::Identity;
 pub use node::{Node, NodePlan, settings, stream_limits};
-pub use site::{BOTH, Call, Site, assert_joined, both_on_fixed_ports, join};
+pub use site::{BOTH, Call, Site, assert_joined, both_on_a_fixed_port, join};
 pub use stream::{StreamWire, TlsClient, connect, is_closed, tls_session};
 
 use std::net::{SocketAddr, UdpSocket};

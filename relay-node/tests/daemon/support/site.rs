@@ -1,5 +1,4 @@
 use std::fs;
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 
@@ -104,13 +103,13 @@ pub fn assert_joined<A: Wire, B: Wire>(channel: u16, one: &mut Call<A>, other: &
     assert_eq!(one.client.receive(), Packet::Channel { number: channel, payload: b"back".to_vec() });
 }
 
-/// [`BOTH`] on ports that were free just now: the same ones also when nobody has them open any more.
-pub fn both_on_fixed_ports() -> String {
-    let free = [UdpSocket::bind("127.0.0.1:0").unwrap().local_addr(), free_tcp()];
-    let [udp, tcp] = free.map(Result::unwrap);
-    BOTH.replacen("127.0.0.1:0", &udp.to_string(), 1).replacen("127.0.0.1:0", &tcp.to_string(), 1)
-}
-
-fn free_tcp() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+/// [`BOTH`] on a port that was free just now: the same one also when nobody has it open any more.
+pub fn both_on_a_fixed_port() -> String {
+    // Below those that the system chooses, and those of relayed addresses.
+    let is_free = |port: &u16| {
+        UdpSocket::bind(("127.0.0.1", *port)).is_ok() && TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let port = (first..32_000).find(is_free).expect("a free port");
+    BOTH.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))
 }
