@@ -285,6 +285,9 @@ impl<'a> Past<'a> {
         if let Err(error) = listeners.keep(self.vault) {
             tracing::error!(%error, "after a crash listeners are opened anew: there is no room to note them");
         }
+        if self.birth.kept {
+            descriptors::spare_some();
+        }
         self.state.set_served(true);
     }
 
