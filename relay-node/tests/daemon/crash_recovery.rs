@@ -80,7 +80,7 @@ fn a_relay_that_had_all_files_open_that_it_may_goes_on() {
     let limit = "ulimit -S -n 64; ulimit -H -n 300";
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("edgerelay.toml");
-    fs::write(&path, Daemon::settings(&format!("{ALICE}\n{UDP}"))).unwrap();
+    fs::write(&path, Daemon::settings(&format!("limits.user.allocations = 1000\n{ALICE}\n{UDP}"))).unwrap();
     let serve = format!(
         "exec {} serve --log-format json --config {}",
         env!("CARGO_BIN_EXE_edgerelay"),
