@@ -118,6 +118,7 @@ fn a_port_that_somebody_took_ends_its_allocation_only() {
     });
 
     relay.kill_all();
+    relay.process().wait(SOON);
     let taken = clients[1].1;
     let _somebody = network.relay.namespace.enter(|| UdpSocket::bind(taken)).expect("nobody has it");
     let next = relay.another(binary::relay(), &settings);

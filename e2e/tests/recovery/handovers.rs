@@ -26,6 +26,7 @@ const KILLS: u32 = 20;
 
 #[test]
 fn every_five_seconds_to_another_version_with_other_workers() {
+    let builds = [binary::next_relay(), binary::relay()];
     let network = Network::new();
     let place = Place::new();
     let mut relay = Relay::undisturbed(&network, &place.settings(&SETTINGS));
@@ -33,7 +34,6 @@ fn every_five_seconds_to_another_version_with_other_workers() {
     let course = during(&network, &relay, calls, || {
         let (begun, mut moments) = (Instant::now(), Vec::new());
         let mut serving: Option<Process> = None;
-        let builds = [binary::next_relay(), binary::relay()];
         for (program, workers) in builds.into_iter().cycle().zip([3, 1, 4, 2].into_iter().cycle()) {
             thread::sleep((begun + INTERVAL * (moments.len() as u32 + 1)).duration_since(Instant::now()));
             if begun.elapsed() >= DURATION {
@@ -65,10 +65,8 @@ fn to_itself_by_a_signal() {
         let mut moments = Vec::new();
         for _ in 0..5 {
             thread::sleep(INTERVAL / 5);
-            let before = relay.child();
             moments.push(Instant::now());
-            relay.signal(rustix::process::Signal::USR2);
-            eventually_true(SOON, "another process to serve", || relay.child() != before && relay.is_ready());
+            relay.reload();
         }
         moments
     });

@@ -289,9 +289,17 @@ async fn serve(
         }
         Err(error) => Err(error),
     };
-    if let (Err(error), Some(_)) = (&end, &past) {
-        tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
-        process::abort();
+    match (&end, &past) {
+        (Err(error), Some(_)) => {
+            tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
+            process::abort();
+        }
+        // To wait for its thread would be to wait for ever.
+        (Err(error @ ServeError::WorkerStalled(_)), None) => {
+            tracing::error!(%error, "the relay gives up");
+            process::abort();
+        }
+        _ => {}
     }
     drop(control);
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
@@ -408,8 +416,8 @@ mod tests {
         Config::load(layers, host)
     }
 
-    #[tokio::test]
-    async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
+    /// How a relay ends whose workers are spoilt; whether it was to drain; and its workers.
+    async fn end_after(spoil: impl FnOnce(&Workers)) -> (Result<End, ServeError>, bool, Arc<Workers>) {
         let start = Start::anew(config().unwrap());
         let settings = settings::settings(&start.config, &[0; 32]).unwrap();
         let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
@@ -420,12 +428,7 @@ mod tests {
         let allocations = telemetry.allocations(&workers);
         let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
-        workers.stop();
-        while workers.alive() {
-            tokio::task::yield_now().await;
-        }
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
-
+        spoil(&workers);
         let mut control = Control {
             workers: &workers,
             telemetry: &telemetry,
@@ -436,6 +439,29 @@ mod tests {
             succession: None,
         };
         let end = control.serve().await;
-        assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))));
+        (end, health.is_draining(), workers)
+    }
+
+    /// One test: the signal is the process's.
+    #[tokio::test]
+    async fn a_relay_does_not_go_on_with_a_worker_that_hangs_nor_is_it_drained_with_one_that_ended() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = released.recv();
+        };
+        let (end, _, workers) = end_after(|workers| workers.misbehave(0, hang)).await;
+        // Before its thread is waited for.
+        drop(release);
+        assert!(matches!(end, Err(ServeError::WorkerStalled(0))));
+        drop(workers);
+
+        let stop = |workers: &Workers| {
+            workers.stop();
+            while workers.alive() {
+                std::thread::yield_now();
+            }
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        };
+        assert!(matches!(end_after(stop).await, (Err(ServeError::WorkerEnded(0)), true, _)));
     }
 }

@@ -51,5 +51,6 @@ mod tls_on_the_tcp_listener;
 mod tls_relaying;
 mod trial;
 mod udp_relaying;
+mod unwritten_records;
 mod wildcard_listeners;
 mod workers_drain_and_stop;

@@ -1,6 +1,7 @@
 //! The relay under test: the built binary, running in its namespace.
 
-use std::fs;
+mod launcher;
+
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::time::Duration;
@@ -11,28 +12,21 @@ use testbed::{Process, eventually, eventually_true, http};
 
 use crate::binary;
 use crate::certificate::{Certificate, Key};
-use crate::cores;
 use crate::credential::Credential;
 use crate::network::{Family, Network};
 use crate::transport::Transport;
+
+use launcher::Launcher;
 
 /// The shared secret of TURN REST.
 pub const SECRET: &str = "the shared secret of the tests";
 /// The realm.
 pub const REALM: &str = "example.org";
 
-/// The configuration in the relay's folder.
-const FILE: &str = "edgerelay.toml";
 const START: Duration = Duration::from_secs(20);
 const ADMIN: &str = "127.0.0.1:9090";
 const PLAIN_PORT: u16 = 3478;
 const TLS_PORT: u16 = 5349;
-/// What the tests' configuration has changed.
-const SHIPPED: [(&str, &str); 3] = [
-    ("limits.user.allocations", "100"),
-    ("limits.total.allocations", "10000"),
-    ("telemetry.log_level", "\"info\""),
-];
 const LONG_TERM: (&str, &str) = ("carol", "wonderland");
 
 /// A running relay with listeners for UDP, TCP and TLS, on IPv4 and IPv6.
@@ -43,17 +37,6 @@ pub struct Relay<'n> {
     launcher: Launcher,
     certificate: Certificate,
     folder: TempDir,
-}
-
-/// How its program is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Launcher {
-    /// On any core.
-    Anywhere,
-    /// On a core of its own.
-    Apart,
-    /// On that core, before others who want it too.
-    First,
 }
 
 impl<'n> Relay<'n> {
@@ -70,25 +53,24 @@ impl<'n> Relay<'n> {
     /// Starts a relay with the limits that it has by default, on a processor core that whoever
     /// [leaves it alone](cores::leave_the_relays) does not use. So it has one worker.
     pub fn as_shipped(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        Self::by(Launcher::Apart, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
+        Self::by(Launcher::Apart, network, Key::Ecdsa, settings)
     }
 
     /// The same with a key of a certain kind for TLS.
     pub fn as_shipped_with(network: &'n Network, key: Key) -> Self {
-        Self::by(Launcher::Apart, network, key, &SHIPPED)
+        Self::by(Launcher::Apart, network, key, &[])
     }
 
     /// The same before others who want its core, so that times are its own on a busy machine too.
     pub fn undisturbed(network: &'n Network, settings: &[(&str, &str)]) -> Self {
-        Self::by(Launcher::First, network, Key::Ecdsa, &[&SHIPPED, settings].concat())
+        Self::by(Launcher::First, network, Key::Ecdsa, settings)
     }
 
     fn by(launcher: Launcher, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
         let relay = &network.relay;
         let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()], key);
         let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
-        fs::write(folder.path().join(FILE), configuration(network, &certificate))
-            .expect("the folder is ours");
+        launcher::write_configuration(network, &certificate, folder.path());
         let process = launcher.launch(network, binary::relay(), folder.path(), settings);
         let mut relay = Self { network, process, launcher, certificate, folder };
         relay.await_ready();
@@ -98,10 +80,6 @@ impl<'n> Relay<'n> {
     /// Starts another process of `program` with the same configuration and these settings beside, and does not wait
     /// for anything.
     pub fn another(&self, program: &Path, settings: &[(&str, &str)]) -> Process {
-        let settings = match self.launcher {
-            Launcher::Anywhere => settings,
-            Launcher::Apart | Launcher::First => &[&SHIPPED, settings].concat(),
-        };
         self.launcher.launch(self.network, program, self.folder.path(), settings)
     }
 
@@ -129,6 +107,17 @@ impl<'n> Relay<'n> {
     /// The id of the process that was started.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Has it hand over to itself, and waits until another process of it serves.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn reload(&self) {
+        let starts = || self.log().matches(" ready workers=").count();
+        let before = starts();
+        self.signal(Signal::USR2);
+        eventually_true(START, "another process to serve", || starts() > before);
     }
 
     /// Sends a signal to that process.
@@ -258,53 +247,4 @@ impl<'n> Relay<'n> {
         let address = ADMIN.parse().expect("an address");
         self.network.relay.namespace.enter(|| http::get(address, path)).ok()
     }
-}
-
-impl Launcher {
-    fn launch(self, network: &Network, program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Process {
-        let namespace = &network.relay.namespace;
-        let mut command = match self {
-            Self::Anywhere => namespace.command(&program.to_string_lossy()),
-            Self::Apart => {
-                let mut command = namespace.command("taskset");
-                command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(program);
-                command
-            }
-            Self::First => {
-                let mut command = namespace.command("nice");
-                command.args(["--adjustment", &cores::BEFORE_ALL.to_string(), "taskset"]);
-                command.args(["--cpu-list", &cores::RELAYS.to_string()]).arg(program);
-                command
-            }
-        };
-        // Where a core dump would be.
-        command.current_dir(folder);
-        command.arg("serve").arg("--config").arg(folder.join(FILE));
-        for (key, value) in settings {
-            command.arg("--set").arg(format!("{key}={value}"));
-        }
-        Process::start("edgerelay", command)
-    }
-}
-
-fn configuration(network: &Network, certificate: &Certificate) -> String {
-    let (v4, v6) = (network.relay.v4, network.relay.v6);
-    let mut text = format!("realm = {REALM:?}\n");
-    for ip in [v4.to_string(), format!("[{v6}]")] {
-        for transport in ["udp", "tcp"] {
-            text += &format!("[[listeners]]\ntransport = {transport:?}\naddress = \"{ip}:{PLAIN_PORT}\"\n");
-        }
-        text += &format!(
-            "[[listeners]]\ntransport = \"tls\"\naddress = \"{ip}:{TLS_PORT}\"\ncertificate = {:?}\nkey = {:?}\n",
-            certificate.chain(),
-            certificate.key(),
-        );
-    }
-    text += &format!("[[relay.addresses]]\nbind = \"{v4}\"\n[[relay.addresses]]\nbind = \"{v6}\"\n");
-    text += &format!("[credentials]\nrest_secrets = [{SECRET:?}]\n");
-    text += &format!("[credentials.users]\n{} = {:?}\n", LONG_TERM.0, LONG_TERM.1);
-    // No test client is to run into a limit that the test does not set.
-    text += "[limits.user]\nallocations = 5000\n[limits.total]\nallocations = 5000\n";
-    text += &format!("[admin]\naddress = {ADMIN:?}\n[telemetry]\nlog_level = \"debug\"\n");
-    text
 }
