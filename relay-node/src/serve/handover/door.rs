@@ -16,7 +16,6 @@ use tokio::time::sleep;
 use super::line::Line;
 use crate::net::passing;
 use crate::recovery::SOCKET;
-use crate::recovery::SOCKET;
 
 /// Its name until it is in place.
 const NEW: &str = "relay.new";
