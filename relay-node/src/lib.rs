@@ -2,7 +2,8 @@
 //!
 //! A packet's way: [`net`] (sockets) to [`worker`] (one thread for each core) to the `turn` crate (the
 //! protocol) and back. What runs beside, on one control thread: [`serve`] takes a [`config`], starts
-//! the workers, and keeps [`admin`] and [`telemetry`]. [`cli`] names the commands; [`dev`],
+//! the workers, and keeps [`admin`] and [`telemetry`]. All of that is one process, which may die: the [`keeper`]
+//! is its parent and starts the next one, which goes on by what [`recovery`] holds. [`cli`] names the commands; [`dev`],
 //! [`reload`] and [`trial`] are three of them.
 
 pub mod admin;

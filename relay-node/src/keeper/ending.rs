@@ -44,6 +44,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::zombie_processes, reason = "it is waited for below, in the keeper's way")]
     fn status(script: &str) -> WaitStatus {
         let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
         waitpid(Some(Pid::from_child(&child)), WaitOptions::empty()).unwrap().unwrap().1

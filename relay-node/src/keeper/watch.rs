@@ -116,15 +116,15 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
         self.start(Takes::All)?;
         loop {
             let signal = self.signals.wait(self.patience());
-            let end = match signal {
-                None | Some(Signal::CHILD) => None,
-                Some(REPLACE) => {
-                    self.replace();
-                    None
-                }
-                Some(command) => self.pass_on(command),
-            };
-            if let Some(code) = end.or_else(|| self.reap()) {
+            // First, since what ended before a signal was sent has to be known then.
+            let mut end = self.reap();
+            match signal {
+                _ if end.is_some() => {}
+                None | Some(Signal::CHILD) => {}
+                Some(REPLACE) => self.replace(),
+                Some(command) => end = self.pass_on(command),
+            }
+            if let Some(code) = end {
                 return Ok(code);
             }
             self.start_when_due();
@@ -219,7 +219,8 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
                 let _ = kill_process(process, command);
                 None
             }
-            Stage::Pause { .. } => self.draining.then_some(0),
+            // One that starts at once still has calls to end.
+            Stage::Pause { until, .. } => (self.draining && until > Instant::now()).then_some(0),
             Stage::Relay { .. } | Stage::Gone => None,
         }
     }

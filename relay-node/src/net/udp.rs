@@ -52,9 +52,12 @@ fn make_listener(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails if a socket has `address`, even one that would share it.
-pub fn probe(address: SocketAddr) -> io::Result<()> {
-    open(address)?.bind(&address.into())
+/// Fails if a socket has `address`, even one that would share it. For port 0 it finds a port that none has, which
+/// the system does not do for who would share it.
+pub fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = open(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket.local_addr()?.as_socket().unwrap_or(address))
 }
 
 /// Opens the socket of a relayed transport address: it tells ICMP errors, and its datagrams may be

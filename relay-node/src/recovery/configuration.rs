@@ -1,9 +1,10 @@
-//! The last good configuration. A relay that has to start while its files are broken or gone starts with it:
-//! calls go on, and so does the login of clients.
+//! The configuration in force. A relay that goes on after a crash starts with it, whatever files say by then: a
+//! crash changes no setting, and files that are broken or gone keep nobody from going on. What they say is taken
+//! next, as while a relay runs.
 //!
-//! It is kept for a relay that crashes. One that is started anew tells the person who starts it what is wrong
-//! with the files: so it counts for the boot that it was kept in, until the relay ends as it was meant to, and
-//! while nobody serves.
+//! It is kept for a relay that crashes. One that somebody starts begins with its files, and tells what is wrong
+//! with these; it begins with the configuration of the one before where that was of this boot, did not end as it
+//! was meant to, and nobody serves.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{SOCKET, Vault, boot};
-use crate::config::{Config, Kept, Problem, Problems};
+use crate::config::{Config, Identity, Kept, Problem, Problems};
+use crate::tls::{CertificateError, Certificates};
 
 /// The piece's name.
 const NAME: &str = "configuration";
@@ -21,24 +23,33 @@ const NAME: &str = "configuration";
 /// What a relay starts with.
 #[derive(Debug)]
 pub struct Start {
-    /// As it is or was.
+    /// As files say, or as it was.
     pub config: Config,
     /// What that was made of.
-    pub kept: Kept,
-    /// What is wrong with the configuration as it is now, where this is the last good one.
-    pub fault: Option<Problems>,
+    pub in_force: InForce,
+    /// Whether it is as it was: then files have to be looked at.
+    pub is_former: bool,
+}
+
+/// What a configuration in force was made of.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct InForce {
+    /// The last one nothing of which waits for a restart.
+    whole: Kept,
+    /// A later one, of which something does.
+    partial: Option<Kept>,
 }
 
 /// What is written.
 #[derive(Deserialize, Serialize)]
-struct Piece<K> {
+struct Piece<T> {
     boot: String,
-    kept: K,
+    in_force: T,
 }
 
-/// Why there is no last good configuration to start with.
+/// Why there is no former configuration to start with.
 #[derive(Debug, Error)]
-enum NoneGood {
+enum NoneFormer {
     #[error("none was kept")]
     None,
     #[error("it is of the time before the machine was started")]
@@ -52,57 +63,91 @@ enum NoneGood {
 }
 
 impl Start {
-    /// With what was `loaded`, or, where that cannot be used, with the last good configuration in `vault`.
+    /// With what was loaded.
+    pub fn anew((config, kept): (Config, Kept)) -> Self {
+        Self { config, in_force: InForce::new(kept), is_former: false }
+    }
+
+    /// After a crash: with what was in force, or, where none is in `vault`, with what `load` gives.
+    ///
+    /// # Errors
+    /// What is wrong with the latter.
+    pub fn after_crash(
+        vault: &Vault,
+        load: impl FnOnce() -> Result<(Config, Kept), Problems>,
+    ) -> Result<Self, Problems> {
+        former(vault).or_else(|why| load().map(Self::anew).map_err(|problems| and_why(problems, vault, why)))
+    }
+
+    /// For a process that somebody starts: with what was `loaded`, or, where that cannot be used and nobody
+    /// serves, with what was in force. `directory` tells where a vault would be, as far as that can be known.
     ///
     /// # Errors
     /// What is wrong with the former, where there is none of the latter.
-    pub fn of(loaded: Result<(Config, Kept), Problems>, vault: &Vault) -> Result<Self, Problems> {
-        match loaded {
-            Ok((config, kept)) => Ok(Self { config, kept, fault: None }),
-            Err(problems) => Self::with_last_good(problems, vault),
-        }
-    }
-
-    /// The same for the first process: `directory` tells where a vault would be, as far as that can be known.
-    ///
-    /// # Errors
-    /// The same.
     pub fn first(
         loaded: Result<(Config, Kept), Problems>,
         directory: impl FnOnce() -> Option<PathBuf>,
     ) -> Result<Self, Problems> {
-        let problems = match loaded {
-            Ok((config, kept)) => return Ok(Self { config, kept, fault: None }),
-            Err(problems) => problems,
-        };
-        // Whoever is to take over from one that serves needs a configuration of its own.
-        let left = directory().filter(|it| it.is_dir() && UnixStream::connect(it.join(SOCKET)).is_err());
-        match left.map(|directory| Vault::in_directory(&directory)) {
-            Some(Ok(vault)) => Self::with_last_good(problems, &vault),
-            Some(Err(_)) | None => Err(problems),
-        }
-    }
-
-    fn with_last_good(problems: Problems, vault: &Vault) -> Result<Self, Problems> {
-        match last_good(vault) {
-            Ok((config, kept)) => Ok(Self { config, kept, fault: Some(problems) }),
-            Err(NoneGood::None | NoneGood::OtherBoot) => Err(problems),
-            Err(why) => Err(problems.with(Problem {
-                field: "recovery.directory".into(),
-                value: vault.directory().map(|directory| directory.display().to_string()),
-                fault: format!("the last good configuration is there and cannot be used either: {why}"),
-                fix: "Fix what is above".into(),
-            })),
-        }
+        loaded.map(Self::anew).or_else(|problems| {
+            // Whoever is to take over from one that serves needs a configuration of its own.
+            let left = directory().filter(|it| it.is_dir() && UnixStream::connect(it.join(SOCKET)).is_err());
+            match left.map(|directory| Vault::in_directory(&directory)) {
+                Some(Ok(vault)) => former(&vault).map_err(|why| and_why(problems, &vault, why)),
+                Some(Err(_)) | None => Err(problems),
+            }
+        })
     }
 }
 
-/// Keeps what the configuration in force was made of.
+impl InForce {
+    /// All of what `kept` makes.
+    pub fn new(kept: Kept) -> Self {
+        Self { whole: kept, partial: None }
+    }
+
+    /// What files said last that was good.
+    pub fn newest(&self) -> &Kept {
+        self.partial.as_ref().unwrap_or(&self.whole)
+    }
+
+    /// What `kept` makes is in force from now on, but for what waits for a restart, if anything `waits`. Whether
+    /// this is a change.
+    pub fn take(&mut self, kept: Kept, waits: bool) -> bool {
+        let changes = *self.newest() != kept || self.partial.is_some() != waits;
+        match waits {
+            true => self.partial = Some(kept),
+            false => *self = Self::new(kept),
+        }
+        changes
+    }
+
+    /// The certificate of a listener, as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be used, which it could before.
+    pub fn certificates(&self, identity: &Identity) -> Result<Certificates, CertificateError> {
+        let Identity { certificate, key } = identity;
+        let among = |kept: &Kept| Certificates::from_files(certificate.clone(), key.clone(), kept.files());
+        // Of a listener that waits for its end, the files may have been gone.
+        among(self.newest()).or_else(|_| among(&self.whole))
+    }
+
+    fn config(&self) -> Result<Config, Problems> {
+        let whole = self.whole.load()?;
+        Ok(match self.partial.as_ref().map(Kept::load) {
+            Some(Ok(newest)) => newest.taken_while_running(&whole).0,
+            // It could be used once, and so could the other one.
+            Some(Err(_)) | None => whole,
+        })
+    }
+}
+
+/// Keeps what is in force.
 ///
 /// # Errors
 /// When there is no room for it.
-pub fn keep(vault: &Vault, kept: &Kept) -> io::Result<()> {
-    let piece = Piece { boot: boot()?, kept };
+pub fn keep(vault: &Vault, in_force: &InForce) -> io::Result<()> {
+    let piece = Piece { boot: boot()?, in_force };
     vault.keep(NAME, &serde_json::to_vec(&piece)?)
 }
 
@@ -113,13 +158,26 @@ pub fn forget(vault: &Vault) -> io::Result<()> {
     ours.try_for_each(|name| vault.remove(name))
 }
 
-fn last_good(vault: &Vault) -> Result<(Config, Kept), NoneGood> {
-    let bytes = vault.kept(NAME)?.ok_or(NoneGood::None)?;
-    let piece: Piece<Kept> = serde_json::from_slice(&bytes)?;
+fn former(vault: &Vault) -> Result<Start, NoneFormer> {
+    let bytes = vault.kept(NAME)?.ok_or(NoneFormer::None)?;
+    let piece: Piece<InForce> = serde_json::from_slice(&bytes)?;
     if piece.boot != boot()? {
-        return Err(NoneGood::OtherBoot);
+        return Err(NoneFormer::OtherBoot);
     }
-    Ok((piece.kept.load()?, piece.kept))
+    Ok(Start { config: piece.in_force.config()?, in_force: piece.in_force, is_former: true })
+}
+
+/// The problems of what files say, and why there is nothing else.
+fn and_why(problems: Problems, vault: &Vault, why: NoneFormer) -> Problems {
+    if matches!(why, NoneFormer::None | NoneFormer::OtherBoot) {
+        return problems;
+    }
+    problems.with(Problem {
+        field: "recovery.directory".into(),
+        value: vault.directory().map(|directory| directory.display().to_string()),
+        fault: format!("the last good configuration is there and cannot be used either: {why}"),
+        fix: "Fix what is above".into(),
+    })
 }
 
 /// The machine's identity from its start to its end.
@@ -153,37 +211,69 @@ mod tests {
         let file = folder.path().join("secret");
         fs::write(&file, "a secret of the tests").unwrap();
         let (config, kept) = load(&file).unwrap();
-        keep(vault, &kept).unwrap();
+        keep(vault, &InForce::new(kept)).unwrap();
         fs::remove_file(&file).unwrap();
         (folder, config)
     }
 
     #[test]
-    fn it_counts_where_the_files_cannot_be_used() {
+    fn a_crash_changes_no_setting() {
         let vault = Vault::in_memory();
         let (folder, config) = kept(&vault);
         let file = folder.path().join("secret");
-        let start = Start::of(load(&file), &vault).unwrap();
-        assert_eq!(start.config, config);
-        assert!(start.fault.unwrap().to_string().contains("cannot be read"));
+        let start = |file: &Path| Start::after_crash(&vault, || load(file)).unwrap();
+        assert!(start(&file).config == config && start(&file).is_former, "the files are gone");
         fs::write(&file, "another secret of the tests").unwrap();
-        let start = Start::of(load(&file), &vault).unwrap();
-        assert!(start.fault.is_none() && start.config != config, "the files are good again");
+        assert!(start(&file).config == config && start(&file).is_former, "the files are others");
+        forget(&vault).unwrap();
+        assert!(start(&file).config != config && !start(&file).is_former, "nothing else is there");
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_goes_on_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |ports: &str, realm: &str| {
+            let mut layers = Layers::default();
+            for (path, value) in [
+                ("credentials.rest_secrets", "a secret of the tests"),
+                ("relay.addresses", "[{ bind = '127.0.0.1' }]"),
+                ("relay.ports", ports),
+                ("realm", realm),
+            ] {
+                layers.set(path, value_of(value), "test");
+            }
+            Config::load(layers, Host::detect().unwrap()).unwrap().1
+        };
+        let vault = Vault::in_directory(&folder.path().join("vault")).unwrap();
+        let mut in_force = InForce::new(of("50000-50009", "first"));
+        assert!(!in_force.take(of("50000-50009", "first"), false), "nothing is another");
+        assert!(in_force.take(of("60000-60009", "second"), true));
+        let again = || {
+            let config = Start::after_crash(&vault, || panic!("it is kept")).unwrap().config;
+            (*config.relay.ports.start(), config.realm.as_str().to_owned())
+        };
+        keep(&vault, &in_force).unwrap();
+        assert_eq!(again(), (50_000, "second".to_owned()));
+        assert!(in_force.take(of("50000-50009", "third"), false), "the range is the old one after all");
+        keep(&vault, &in_force).unwrap();
+        assert_eq!(again(), (50_000, "third".to_owned()));
     }
 
     #[test]
     fn it_does_not_count_after_a_meant_end_or_another_boot() {
-        let vault = Vault::in_memory();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        let vault = Vault::in_directory(&path).unwrap();
         let (folder, _) = kept(&vault);
         let file = folder.path().join("secret");
+        let first = || Start::first(load(&file), || Some(path.clone()));
         let bytes = String::from_utf8(vault.kept(NAME).unwrap().unwrap()).unwrap();
-        let identity = boot().unwrap();
-        vault.keep(NAME, bytes.replace(&identity, "another").as_bytes()).unwrap();
-        assert_eq!(Start::of(load(&file), &vault).unwrap_err(), load(&file).unwrap_err());
+        vault.keep(NAME, bytes.replace(&boot().unwrap(), "another").as_bytes()).unwrap();
+        assert_eq!(first().unwrap_err(), load(&file).unwrap_err());
         vault.keep(NAME, bytes.as_bytes()).unwrap();
-        assert!(Start::of(load(&file), &vault).is_ok());
+        assert!(first().is_ok());
         forget(&vault).unwrap();
-        assert_eq!(Start::of(load(&file), &vault).unwrap_err(), load(&file).unwrap_err());
+        assert_eq!(first().unwrap_err(), load(&file).unwrap_err());
     }
 
     #[test]
@@ -191,7 +281,8 @@ mod tests {
         let vault = Vault::in_memory();
         let (folder, _) = kept(&vault);
         vault.keep(NAME, b"{}").unwrap();
-        let told = Start::of(load(&folder.path().join("secret")), &vault).unwrap_err().to_string();
+        let told =
+            Start::after_crash(&vault, || load(&folder.path().join("secret"))).unwrap_err().to_string();
         assert!(told.contains("rest_secret_files[0]"), "{told}");
         assert!(told.contains("is there and cannot be used either: it is of another version"), "{told}");
     }

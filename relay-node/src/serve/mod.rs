@@ -140,8 +140,7 @@ pub fn run_alone(
     load: &Load<'_>,
     announce: &dyn Fn(&Started<'_>) -> io::Result<()>,
 ) -> Result<(), ServeError> {
-    let (config, kept) = load()?;
-    relay(load, Start { config, kept, fault: None }, None, announce)
+    relay(load, Start::anew(load()?), None, announce)
 }
 
 fn run_kept(
@@ -158,15 +157,16 @@ fn run_kept(
         return Ok(end(relay(load, start, None, &silent)));
     };
     let state = Arc::new(State::open(&vault).map_err(ServeError::Kept)?);
-    let relay = |birth, start: Option<Start>| {
+    let before = state.generation();
+    let relay = |birth: Birth, start: Option<Start>| {
         let past = Past::take_over(&vault, Arc::clone(&state), birth).map_err(ServeError::Kept)?;
         let start = match start {
             Some(start) => start,
-            None if past.is_heir() => {
-                let (config, kept) = load().inspect_err(|problems| past.decline(problems))?;
-                Start { config, kept, fault: None }
-            }
-            None => Start::of(load(), &vault)?,
+            // The one that serves goes on with what is in force: no need for another one that does.
+            None if past.is_heir() => Start::anew(load().inspect_err(|problems| past.decline(problems))?),
+            // What is kept may be another relay's, which this one was to follow.
+            None if state.generation() == before => Start::first(load(), directory)?,
+            None => Start::after_crash(&vault, load)?,
         };
         relay(load, start, Some(past), &silent)
     };
@@ -253,8 +253,12 @@ async fn serve(
     announce(&Started { config, listeners: workers.bound(), admin: address })
         .map_err(ServeError::Announcement)?;
 
+    let is_former = start.is_former;
     let mut reloader =
         Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
+    if is_former {
+        reloader.reload(&workers);
+    }
     notify::ready(reloader.status());
     let mut control = Control {
         workers: &workers,
@@ -285,9 +289,17 @@ async fn serve(
         }
         Err(error) => Err(error),
     };
-    if let (Err(error), Some(_)) = (&end, &past) {
-        tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
-        process::abort();
+    match (&end, &past) {
+        (Err(error), Some(_)) => {
+            tracing::error!(%error, "the relay gives up, so that another process can go on with its calls");
+            process::abort();
+        }
+        // To wait for its thread would be to wait for ever.
+        (Err(error @ ServeError::WorkerStalled(_)), None) => {
+            tracing::error!(%error, "the relay gives up");
+            process::abort();
+        }
+        _ => {}
     }
     drop(control);
     // The last owner: health keeps a weak one. Dropping ends all allocations and joins the threads.
@@ -328,7 +340,7 @@ async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, Se
         .map(|past| Neighbour::new(Near::new(past.generation(), config.relay.addresses), ports::create()?));
     let own = own.transpose().map_err(ServeError::Kept)?;
     let settings = settings::settings(config, &nonce_key)?;
-    let plan = settings::plan(config, start.kept.files(), settings, own.as_ref().map(Neighbour::open))?;
+    let plan = settings::plan(config, &start.in_force, settings, own.as_ref().map(Neighbour::open))?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
     let ledger = Arc::clone(&plan.ledger);
     let admin = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
@@ -404,25 +416,19 @@ mod tests {
         Config::load(layers, host)
     }
 
-    #[tokio::test]
-    async fn a_worker_that_ends_during_a_drain_is_no_drained_relay() {
-        let (config, kept) = config().unwrap();
-        let settings = settings::settings(&config, &[0; 32]).unwrap();
-        let plan = settings::plan(&config, kept.files(), settings, None).unwrap();
+    /// How a relay ends whose workers are spoilt; whether it was to drain; and its workers.
+    async fn end_after(spoil: impl FnOnce(&Workers)) -> (Result<End, ServeError>, bool, Arc<Workers>) {
+        let start = Start::anew(config().unwrap());
+        let settings = settings::settings(&start.config, &[0; 32]).unwrap();
+        let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
         let workers = Arc::new(worker::start(plan).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
-        let telemetry = Telemetry::start(&config.telemetry).unwrap();
+        let telemetry = Telemetry::start(&start.config.telemetry).unwrap();
         let allocations = telemetry.allocations(&workers);
-        let start = Start { config, kept, fault: None };
         let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
-        workers.stop();
-        while workers.alive() {
-            tokio::task::yield_now().await;
-        }
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
-
+        spoil(&workers);
         let mut control = Control {
             workers: &workers,
             telemetry: &telemetry,
@@ -433,6 +439,29 @@ mod tests {
             succession: None,
         };
         let end = control.serve().await;
-        assert!(health.is_draining() && matches!(end, Err(ServeError::WorkerEnded(0))));
+        (end, health.is_draining(), workers)
+    }
+
+    /// One test: the signal is the process's.
+    #[tokio::test]
+    async fn a_relay_does_not_go_on_with_a_worker_that_hangs_nor_is_it_drained_with_one_that_ended() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = released.recv();
+        };
+        let (end, _, workers) = end_after(|workers| workers.misbehave(0, hang)).await;
+        // Before its thread is waited for.
+        drop(release);
+        assert!(matches!(end, Err(ServeError::WorkerStalled(0))));
+        drop(workers);
+
+        let stop = |workers: &Workers| {
+            workers.stop();
+            while workers.alive() {
+                std::thread::yield_now();
+            }
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        };
+        assert!(matches!(end_after(stop).await, (Err(ServeError::WorkerEnded(0)), true, _)));
     }
 }

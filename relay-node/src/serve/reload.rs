@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::config::{Config, Files, Kept};
 use crate::recovery::Vault;
-use crate::recovery::configuration::{self, Start};
+use crate::recovery::configuration::{self, InForce, Start};
 use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
@@ -50,8 +50,8 @@ pub(super) struct Reloader<'a> {
     /// What the relay was started with: what cannot change while it runs is as it is here.
     started: Config,
     current: Config,
-    /// What the files said last that was good.
-    kept: Kept,
+    /// What it was made of.
+    in_force: InForce,
     /// Where that is kept for the next process.
     vault: Option<&'a Vault>,
     nonce_key: NonceKey,
@@ -68,7 +68,7 @@ pub(super) struct Reloader<'a> {
 }
 
 impl<'a> Reloader<'a> {
-    /// For a relay that has just started with `start`, which from now on is the last good configuration.
+    /// For a relay that has just started with `start`, which is in force from now on.
     pub(super) fn new(
         load: &'a Load<'a>,
         start: Start,
@@ -81,7 +81,7 @@ impl<'a> Reloader<'a> {
             load,
             started: start.config.clone(),
             current: start.config,
-            kept: start.kept,
+            in_force: start.in_force,
             vault,
             nonce_key,
             certificates,
@@ -91,12 +91,7 @@ impl<'a> Reloader<'a> {
             pending: Vec::new(),
             is_retired: false,
         };
-        match start.fault {
-            Some(problems) => {
-                reloader.complain(problems.to_string(), "started with the last good configuration")
-            }
-            None => reloader.keep(),
-        }
+        reloader.keep();
         reloader
     }
 
@@ -122,7 +117,7 @@ impl<'a> Reloader<'a> {
 
     /// All that the configuration was made of, for another relay to [take](Self::take).
     pub(super) fn kept_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        self.kept.to_bytes()
+        self.in_force.newest().to_bytes()
     }
 
     /// From now on another relay says what is in force, and keeps it.
@@ -154,24 +149,21 @@ impl<'a> Reloader<'a> {
                 self.reloads.applied.fetch_add(u64::from(changed), Ordering::Relaxed);
                 self.reloads.valid.store(true, Ordering::Relaxed);
             }
-            Err(complaint) => self.complain(complaint, "the last good configuration stays in force"),
+            Err(complaint) => {
+                self.reloads.valid.store(false, Ordering::Relaxed);
+                if self.complaint.as_ref() != Some(&complaint) {
+                    self.reloads.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(problem = complaint, "the last good configuration stays in force");
+                    self.complaint = Some(complaint);
+                }
+            }
         }
     }
 
-    /// Says once what is wrong with the configuration, and what is done about it.
-    fn complain(&mut self, complaint: String, done: &str) {
-        self.reloads.valid.store(false, Ordering::Relaxed);
-        if self.complaint.as_ref() != Some(&complaint) {
-            self.reloads.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(problem = complaint, "{done}");
-            self.complaint = Some(complaint);
-        }
-    }
-
-    /// Keeps the configuration for a process that finds its files broken.
+    /// Keeps what is in force for the next process, should this one crash.
     fn keep(&mut self) {
         let Some(vault) = self.vault else { return };
-        let unkept = configuration::keep(vault, &self.kept).err().map(|error| error.to_string());
+        let unkept = configuration::keep(vault, &self.in_force).err().map(|error| error.to_string());
         if let Some(why) = unkept.as_ref().filter(|_| unkept != self.unkept) {
             tracing::warn!(why, "the configuration cannot be kept: after a crash, its files are needed");
         }
@@ -201,8 +193,7 @@ impl<'a> Reloader<'a> {
             self.current = new;
         }
         renewals.into_iter().for_each(Renewal::apply);
-        if kept != self.kept || self.unkept.is_some() {
-            self.kept = kept;
+        if self.in_force.take(kept, !self.pending.is_empty()) || self.unkept.is_some() {
             self.keep();
         }
         Ok(changed)

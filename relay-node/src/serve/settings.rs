@@ -8,8 +8,9 @@ use turn::credentials::{Secret, SecretError, UserError};
 use turn::ledger::OpenPorts;
 use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
-use crate::config::{self, Config, Files, Listener};
-use crate::tls::{CertificateError, Certificates};
+use crate::config::{self, Config, Listener};
+use crate::recovery::configuration::InForce;
+use crate::tls::CertificateError;
 use crate::worker::{Inheritance, ListenerPlan, Plan};
 
 /// The key that nonces are made with where the configuration names none: one for the process.
@@ -55,10 +56,10 @@ pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Sett
     }))
 }
 
-/// What the workers are to be, with the certificates among `files`.
+/// What the workers are to be, with the certificates that are `in_force`.
 pub(super) fn plan(
     config: &Config,
-    files: &Files,
+    in_force: &InForce,
     settings: Arc<Settings>,
     open: Option<&'static OpenPorts>,
 ) -> Result<Plan, SettingsError> {
@@ -67,7 +68,7 @@ pub(super) fn plan(
         workers: config.workers.count,
         pin: config.workers.pin,
         steering: true,
-        listeners: config.listeners.iter().map(|plan| listener(plan, files)).collect::<Result<_, _>>()?,
+        listeners: config.listeners.iter().map(|plan| listener(plan, in_force)).collect::<Result<_, _>>()?,
         settings,
         ledger: Arc::new(match open {
             Some(open) => Ledger::publishing(addresses, ports, open),
@@ -80,15 +81,12 @@ pub(super) fn plan(
     })
 }
 
-fn listener(listener: &Listener, files: &Files) -> Result<ListenerPlan, CertificateError> {
-    let identity = listener.identity.clone();
+fn listener(listener: &Listener, in_force: &InForce) -> Result<ListenerPlan, CertificateError> {
     Ok(ListenerPlan {
         transport: listener.transport,
         bind: listener.address,
         proxies: listener.proxies.clone(),
-        tls: identity
-            .map(|identity| Certificates::from_files(identity.certificate, identity.key, files))
-            .transpose()?,
+        tls: listener.identity.as_ref().map(|identity| in_force.certificates(identity)).transpose()?,
     })
 }
 

@@ -12,7 +12,6 @@ use turn::{
     Settings,
 };
 
-use super::mailbox::Command;
 use super::{Inheritance, Plan, StreamLimits, Workers, start};
 
 const WORKERS: usize = 3;
@@ -80,7 +79,7 @@ fn a_worker_that_waits_or_works_without_an_end_has_stalled() {
     let waits = move || {
         let _ = released.recv();
     };
-    workers.mailboxes[1].command(Command::Misbehave(Box::new(waits)));
+    workers.misbehave(1, waits);
     assert_eq!(first_stalled(&workers), 1);
     drop(release);
     assert_all_answer(&workers);
@@ -88,7 +87,7 @@ fn a_worker_that_waits_or_works_without_an_end_has_stalled() {
     let end = Arc::new(AtomicBool::new(false));
     let is_over = Arc::clone(&end);
     let works = move || while !is_over.load(Ordering::Relaxed) {};
-    workers.mailboxes[2].command(Command::Misbehave(Box::new(works)));
+    workers.misbehave(2, works);
     assert_eq!(first_stalled(&workers), 2);
     end.store(true, Ordering::Relaxed);
     assert!(workers.alive());
@@ -108,7 +107,7 @@ fn a_worker_that_does_not_stand_still_in_time_freezes_nobody() {
     let waits = move || {
         let _ = released.recv();
     };
-    workers.mailboxes[0].command(Command::Misbehave(Box::new(waits)));
+    workers.misbehave(0, waits);
     assert!(workers.freeze().is_err());
     drop(release);
     workers.freeze().unwrap();

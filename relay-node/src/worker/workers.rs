@@ -118,6 +118,12 @@ impl Workers {
         self.wait();
     }
 
+    /// Has a worker do something that no worker should.
+    #[cfg(test)]
+    pub(crate) fn misbehave(&self, worker: usize, how: impl FnOnce() + Send + 'static) {
+        self.mailboxes[worker].command(Command::Misbehave(Box::new(how)));
+    }
+
     fn wait(&mut self) {
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

@@ -1,79 +1,51 @@
 //! A relay that a signal ends goes on in another process, and so do the calls of its UDP clients.
 
-use std::net::{SocketAddr, UdpSocket};
-
 use rustix::process::Signal;
 
-use crate::support::{ALICE, Client, Daemon, Packet, UDP, is_closed, peer, receive, wait_until};
+use crate::support::{ALICE, Call, Client, Daemon, Packet, UDP, is_closed, receive, wait_until};
 
 /// A TCP listener on a free port.
 const TCP: &str = "listeners = [{ transport = 'tcp', address = '127.0.0.1:0' }]";
 
-/// Alice with a channel to a peer.
-struct Call {
-    alice: Client<UdpSocket>,
-    peer: UdpSocket,
-    relayed: SocketAddr,
-}
-
-impl Call {
-    fn of(relay: &Daemon) -> Self {
-        let (mut alice, peer) = (Client::udp(relay.address("udp")), peer());
-        let relayed = alice.allocate();
-        alice.bind(0x4000, peer.local_addr().unwrap());
-        let mut call = Self { alice, peer, relayed };
-        call.assert_on();
-        call
-    }
-
-    /// Data passes both ways, on the addresses that it always had, and nothing else comes.
-    fn assert_on(&mut self) {
-        self.alice.send_channel(0x4000, b"there");
-        assert_eq!(receive(&self.peer), (b"there".to_vec(), self.relayed));
-        self.peer.send_to(b"back", self.relayed).unwrap();
-        assert_eq!(self.alice.receive(), Packet::Channel { number: 0x4000, payload: b"back".to_vec() });
-    }
-}
-
 #[test]
 fn a_call_goes_on_whatever_signal_ends_its_relay() {
     let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
-    let mut call = Call::of(&relay);
+    let mut call = Call::udp(&relay);
     for signal in [Signal::KILL, Signal::ABORT, Signal::FPE, Signal::KILL] {
         relay.crash(signal);
         call.assert_on();
     }
     // With the nonce that it had: the client is not challenged again.
-    assert_eq!(call.alice.refresh(600), 600);
+    assert_eq!(call.client.refresh(600), 600);
     assert_eq!(relay.metric("turn_answers_total", &["code=\"438\""]), 0);
     assert_eq!(relay.metric("turn_allocations", &[]), 1);
     assert_eq!(relay.metric("edgerelay_restarts_total", &["reason=\"killed\""]), 2);
     assert_eq!(relay.metric("edgerelay_restarts_total", &["reason=\"aborted\""]), 1);
     assert_eq!(relay.metric("edgerelay_restarts_total", &["reason=\"fault\""]), 1);
     assert_eq!(relay.metric("edgerelay_records_left_out_total", &[]), 0);
-    assert_eq!(call.alice.refresh(0), 0);
+    assert_eq!(call.client.refresh(0), 0);
 }
 
 #[test]
 fn what_comes_while_no_relay_serves_is_served_by_the_next_one() {
     let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
-    let mut call = Call::of(&relay);
+    let mut call = Call::udp(&relay);
     relay.halt();
     for number in 0..10 {
-        call.alice.send_channel(0x4000, &[number]);
+        call.client.send_channel(0x4000, &[number]);
         call.peer.send_to(&[number], call.relayed).unwrap();
     }
     relay.crash(Signal::KILL);
     for number in 0..10 {
         assert_eq!(receive(&call.peer), (vec![number], call.relayed));
-        assert_eq!(call.alice.receive(), Packet::Channel { number: 0x4000, payload: vec![number] });
+        assert_eq!(call.client.receive(), Packet::Channel { number: 0x4000, payload: vec![number] });
     }
 }
 
 #[test]
 fn with_several_workers_each_goes_on_with_its_clients() {
     let relay = Daemon::serve_by(&["--workers", "3"], &format!("{ALICE}\n{UDP}"));
-    let mut calls: Vec<Call> = (0..20).map(|_| Call::of(&relay)).collect();
+    let mut calls: Vec<_> = (0..20).map(|_| Call::udp(&relay)).collect();
     relay.crash(Signal::KILL);
     calls.iter_mut().for_each(Call::assert_on);
     assert_eq!(relay.metric("turn_allocations", &[]), 20);

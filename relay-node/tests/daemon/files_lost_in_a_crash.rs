@@ -50,7 +50,7 @@ impl Relay {
             names.iter().map(|name| (self.file(name), fs::read(self.file(name)).unwrap())).collect();
         good.iter().for_each(|(path, _)| lose(path));
         self.daemon.crash(Signal::KILL);
-        let said = self.daemon.line("started with the last good configuration");
+        let said = self.daemon.line("the last good configuration stays in force");
         assert!(said["problem"].as_str().unwrap().contains(why), "{said}");
         assert_eq!(self.daemon.metric("edgerelay_configuration_valid", &[]), 0);
         self.assert_serves();
@@ -145,7 +145,7 @@ fn after_the_keepers_death_too_where_the_directory_can_be_told() {
     fs::write(&path, format!("{text}\n[[[")).unwrap();
     relay.daemon = started(relay.folder.path());
     relay.daemon.line("ready");
-    let said = relay.daemon.line("started with the last good configuration");
+    let said = relay.daemon.line("the last good configuration stays in force");
     assert!(said["problem"].as_str().unwrap().contains("this is not TOML"), "{said}");
     relay.assert_serves();
 }

@@ -48,8 +48,12 @@ impl Askers {
     }
 }
 
+/// How many datagrams the kernel gave to another worker than their owner until now.
 fn handed_over(node: &Node) -> u64 {
-    node.count(|sockets| sockets.datagrams_handed_over)
+    node.workers.freeze().unwrap();
+    let count = node.count(|sockets| sockets.datagrams_handed_over);
+    node.workers.thaw();
+    count
 }
 
 #[test]

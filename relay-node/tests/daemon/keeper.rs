@@ -117,7 +117,7 @@ fn it_waits_longer_and_longer_for_a_relay_that_does_not_come_up() {
     let relay = served();
     let begun = Instant::now();
     let mut crashes = 0;
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < Duration::from_millis(1500) {
         // Whatever lives of it, as soon as it lives.
         for process in family::members(relay.first().as_raw_pid() as u32).into_iter().skip(1) {
             crashes += usize::from(kill_process(Pid::from_raw(process.pid).unwrap(), Signal::ABORT).is_ok());
@@ -125,7 +125,8 @@ fn it_waits_longer_and_longer_for_a_relay_that_does_not_come_up() {
         std::thread::yield_now();
     }
     let told = relay.log().iter().filter(|line| line.contains("edgerelay::keeper")).count();
-    assert!(crashes > 3 && told <= 10, "{told} in three seconds");
+    // At once three times, then after 0.1, 0.2, 0.4 and 0.8 seconds.
+    assert!(crashes > 3 && told <= 8, "{told} in one and a half seconds");
     wait_until("it serves", || {
         let last = relay.log().into_iter().next_back().unwrap_or_default();
         last.contains("\"ready\"")

@@ -93,6 +93,28 @@ fn what_needs_a_restart_is_told() {
 }
 
 #[test]
+fn a_crash_is_no_restart_for_what_needs_one() {
+    let relay = Daemon::serve(&format!("reload_interval = '1h'\n{ALICE}\n{UDP}"));
+    let peer = peer();
+    let mut alice = call(relay.address("udp"), peer.local_addr().unwrap());
+    let path = relay.file("edgerelay.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    // Somebody else has that port, and no call has one of those.
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = format!("address = '{}'", other.local_addr().unwrap());
+    let text = text.replace("address = '127.0.0.1:0'", &taken);
+    fs::write(&path, format!("{text}\nrelay.ports = '20000-20009'\nlimits.user.allocations = 1")).unwrap();
+    relay.crash(Signal::KILL);
+    assert_eq!(relay.line("these changes need a restart")["settings"], "listeners, relay.ports");
+    assert_served(&mut alice, &peer);
+    wait_until("the limit is in force, which needs none", || {
+        Client::udp(relay.address("udp")).try_allocate() == Err(486)
+    });
+    relay.crash(Signal::KILL);
+    assert_served(&mut alice, &peer);
+}
+
+#[test]
 fn own_addresses_that_cannot_be_listed_leave_the_former_ones_in_force() {
     // There is no file to read, so that listing them is the first thing for which something is opened.
     let mut command = edgerelay(&["serve", "--log-format", "json", "--workers", "1"]);

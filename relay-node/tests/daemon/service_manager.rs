@@ -39,6 +39,7 @@ impl Manager {
         let path = folder.path().join("notify");
         let manager = Self::start(folder, UnixDatagram::bind(&path).unwrap(), path);
         assert_eq!(manager.next(), ["READY=1", "STATUS=Serving"]);
+        manager.relay.line("ready");
         manager
     }
 

@@ -9,6 +9,7 @@
 //! | [`format`] | what stands where in a file, and how it is read, from any bytes |
 //! | [`table`] | cells as memory, of which a file takes room as they are used |
 //! | [`read`](mod@read) | what a generation left, never trusted |
+//! | [`rewrite`](mod@rewrite) | the same once more, for a relay of another version |
 
 pub mod format;
 mod name;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 use turn::Ledger;
+use turn::record::VERSION;
 
 use super::door::{Door, Entrance};
 use super::line::{Line, LineError};
@@ -19,6 +20,7 @@ use super::predecessors::Predecessors;
 use crate::config::{Config, TakeOver};
 use crate::net::descriptors;
 use crate::recovery::Vault;
+use crate::recovery::records::{self, Unusable};
 use crate::recovery::state::State;
 use crate::serve::settings::NonceKey;
 use crate::worker::{ListenerDescriptors, NotFrozen, Workers};
@@ -105,7 +107,8 @@ pub struct Giving {
 #[derive(Debug)]
 struct Heir {
     line: Line,
-    reads_record_version: u16,
+    /// That it reads: this relay's own, or an older one.
+    record_version: u16,
     until: Instant,
 }
 
@@ -129,6 +132,8 @@ enum GiveError {
     Late,
     #[error("{0}")]
     System(#[from] io::Error),
+    #[error("its records cannot be written for the new relay: {0}")]
+    Records(#[from] Unusable),
     #[error("the new relay says that it serves, and has not taken this one's place")]
     NotTaken,
 }
@@ -207,7 +212,7 @@ impl Giving {
             Request::Hello { protocol, reads_record_version, instance } => {
                 let refusal = self.refusal(entrance, protocol, reads_record_version, estate);
                 tracing::info!(instance, "another relay asks to take over");
-                self.greet(line, refusal, reads_record_version, estate).await;
+                self.greet(line, refusal, reads_record_version.min(VERSION), estate).await;
             }
             Request::Reload => self.reload(line).await,
             // It has no configuration to say hello with.
@@ -238,28 +243,27 @@ impl Giving {
             Some("recovery.take_over is \"never\" there; end it first".to_owned())
         } else if self.heir.is_some() {
             Some("another relay is taking over already; try again".to_owned())
-        } else if reads < turn::record::VERSION {
+        } else if !turn::record::is_known(reads.min(VERSION)) {
             Some(format!(
-                "its records are of version {}, and the new one reads up to {reads}: hand over to a newer one",
-                turn::record::VERSION
+                "its records are of version {VERSION}, and the new one reads up to {reads}: hand over to a newer one"
             ))
         } else {
             None
         }
     }
 
-    async fn greet(&mut self, mut line: Line, refusal: Option<String>, reads: u16, estate: &Estate<'_>) {
+    async fn greet(&mut self, mut line: Line, refusal: Option<String>, version: u16, estate: &Estate<'_>) {
         let greeted = match refusal {
             Some(why) => {
                 tracing::warn!(why, "it may not");
                 in_time(line.send(&Reply::Refused { why }, &[])).await.map(|()| None)
             }
-            None => in_time(welcome(&mut line, estate)).await.map(|()| Some(line)),
+            None => in_time(welcome(&mut line, version, estate)).await.map(|()| Some(line)),
         };
         match greeted {
             Ok(Some(line)) => {
                 let until = Instant::now() + MAKING_READY;
-                self.heir = Some(Heir { line, reads_record_version: reads, until });
+                self.heir = Some(Heir { line, record_version: version, until });
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the other relay is not there any more"),
@@ -297,7 +301,7 @@ impl Giving {
 
     /// Stands still, and lets the new one go on in its place; or goes on itself.
     async fn hand_over(&mut self, heir: Heir, new: Neighbour, estate: &mut Estate<'_>) -> Outcome {
-        let Heir { mut line, reads_record_version, .. } = heir;
+        let Heir { mut line, record_version, .. } = heir;
         let generation = new.near.generation;
         // They reach its clients from the first packet on.
         estate.predecessors.expect(new);
@@ -305,7 +309,7 @@ impl Giving {
         let began = Instant::now();
         let mut told = Told::new(Arc::clone(estate.ledger));
         let given =
-            stand_still(&mut line, generation, reads_record_version, &predecessors, estate, &mut told).await;
+            stand_still(&mut line, generation, record_version, &predecessors, estate, &mut told).await;
         let milliseconds = began.elapsed().as_millis() as u64;
         match given {
             Ok(()) => {
@@ -317,6 +321,10 @@ impl Giving {
             Err(error) => {
                 estate.workers.thaw();
                 estate.predecessors.add(predecessors);
+                // What was written for a relay of another version.
+                if let Err(error) = records::remove_all_but(estate.vault, &[estate.own.near.generation]) {
+                    tracing::warn!(%error, "records for another relay stay where they are");
+                }
                 self.broken_off(&error).await;
                 Outcome::GoesOn
             }
@@ -325,7 +333,7 @@ impl Giving {
 }
 
 /// Everything that the new one needs to make ready.
-async fn welcome(line: &mut Line, estate: &Estate<'_>) -> Result<(), GiveError> {
+async fn welcome(line: &mut Line, record_version: u16, estate: &Estate<'_>) -> Result<(), GiveError> {
     let own = estate.own.try_clone()?.into_passed();
     let mut passed = vec![(Passed::OpenPorts(own.0), own.1)];
     let address = socket2::SockRef::from(&estate.admin).local_addr()?.as_socket();
@@ -343,7 +351,7 @@ async fn welcome(line: &mut Line, estate: &Estate<'_>) -> Result<(), GiveError> 
     let welcome = Welcome {
         generation: estate.own.near.generation,
         instance: estate.config.recovery.instance.clone(),
-        record_version: turn::record::VERSION,
+        record_version,
         nonce_key: *estate.nonce_key,
         steering_key: estate.workers.steering_key(),
         descriptors: passed.len(),
@@ -357,7 +365,7 @@ async fn welcome(line: &mut Line, estate: &Estate<'_>) -> Result<(), GiveError> 
 async fn stand_still(
     line: &mut Line,
     generation: u64,
-    _reads: u16,
+    record_version: u16,
     predecessors: &[(Neighbour, Line)],
     estate: &Estate<'_>,
     told: &mut Told,
@@ -375,8 +383,11 @@ async fn stand_still(
             passed.push((Passed::OpenPorts(near), piece));
             passed.push((Passed::Line { generation }, line.as_fd().try_clone_to_owned()?));
         }
-        pass_pieces(estate, &mut passed)?;
-        let generation = estate.own.near.generation;
+        let mut generation = estate.own.near.generation;
+        if record_version < VERSION {
+            generation = records::rewrite(estate.vault, estate.state, generation, record_version)?;
+        }
+        pass_pieces(estate.vault, generation, &mut passed)?;
         line.send(&Reply::Frozen { generation, descriptors: passed.len() }, &[]).await?;
         line.pass(&passed).await?;
         loop {
@@ -399,13 +410,13 @@ async fn stand_still(
 }
 
 /// A vault in memory is the keeper's own: another keeper gets the records of it.
-fn pass_pieces(estate: &Estate<'_>, passed: &mut Vec<(Passed, OwnedFd)>) -> io::Result<()> {
-    if estate.vault.directory().is_some() {
+fn pass_pieces(vault: &Vault, generation: u64, passed: &mut Vec<(Passed, OwnedFd)>) -> io::Result<()> {
+    if vault.directory().is_some() {
         return Ok(());
     }
-    let records = format!("records.{}.", estate.own.near.generation);
-    for name in estate.vault.names()?.into_iter().filter(|name| name.starts_with(&records)) {
-        if let Some(piece) = estate.vault.open(&name)? {
+    let records = format!("records.{generation}.");
+    for name in vault.names()?.into_iter().filter(|name| name.starts_with(&records)) {
+        if let Some(piece) = vault.open(&name)? {
             passed.push((Passed::Piece { name }, piece));
         }
     }

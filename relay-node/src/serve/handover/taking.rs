@@ -108,7 +108,7 @@ impl Taking {
             Reply::Refused { why } => return Err(TakeError::Refused(why)),
             _ => return Err(LineError::OutOfTurn.into()),
         };
-        if welcome.record_version > MOST_VERSION {
+        if !turn::record::is_known(welcome.record_version) {
             return Err(TakeError::Version(welcome.record_version));
         }
         let (mut listeners, mut admin, mut old) = (Vec::new(), None, None);

@@ -7,7 +7,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::fcntl_dupfd_cloexec;
 
+use crate::net::descriptors;
+
+/// Above all descriptors that a relay has, of which each family's ports take one and each connection; a table takes
+/// eight bytes for each number below its highest one.
+const HIGHEST: u64 = 1 << 17;
 /// Who has it is about to serve, or to find out that it may not.
 const STARTING: &str = "starting.lock";
 /// Who serves has a part of it, and whoever holds the sockets of one that was killed.
@@ -34,7 +40,9 @@ impl Serving {
     pub fn show(directory: &Path) -> io::Result<Self> {
         let file = open(directory, SERVING)?;
         flock(&file, FlockOperation::LockShared)?;
-        Ok(Self(file))
+        // The kernel closes what a killed process has by number: who sees this closed finds all sockets closed too.
+        let last = fcntl_dupfd_cloexec(&file, descriptors::raise_limit().min(HIGHEST) as RawFd - 1);
+        Ok(Self(last.map_or(file, File::from)))
     }
 
     /// Shows it no more, whoever has another descriptor of it.

@@ -49,30 +49,26 @@ impl Inherited {
         }
     }
 
-    /// Sees that no other relay has the address. Workers share theirs by SO_REUSEPORT, which another relay of
-    /// the same user could join unseen.
+    /// An address for a new listener that no other relay has. Workers share theirs by SO_REUSEPORT, which another
+    /// relay of the same user could join unseen.
     ///
     /// # Errors
-    /// When one has.
-    pub(super) fn ensure_free(&self, plan: &ListenerPlan) -> io::Result<()> {
+    /// When one has it.
+    pub(super) fn free_address(&self, plan: &ListenerPlan) -> io::Result<SocketAddr> {
         let (is_stream, address) = (plan.transport.is_stream(), plan.bind);
-        if address.port() == 0 {
-            return Ok(());
-        }
         let is_ours = |(kind, ours): &(bool, SocketAddr)| {
             *kind == is_stream && occupants::are_in_conflict(*ours, address)
         };
         if !self.places.iter().any(is_ours) {
-            return if plan.transport == Transport::Udp {
-                udp::probe(address)
-            } else {
-                Acceptor::probe(address)
+            return match plan.transport {
+                Transport::Udp => udp::probe(address),
+                Transport::Tcp | Transport::Tls => Acceptor::probe(address).map(|()| address),
             };
         }
         // Such as the same port on all addresses until now: to bind it as a stranger would fail for our own.
         if occupants::is_taken_by_others(address, is_stream, &self.inodes)? {
             return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
         }
-        Ok(())
+        Ok(address)
     }
 }

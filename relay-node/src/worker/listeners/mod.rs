@@ -134,10 +134,7 @@ impl Binding {
         let workers = self.sockets.len();
         let (mut address, mut sockets) = match inherited.take(plan, udp::adopt_listener) {
             Some(found) => found,
-            None => {
-                inherited.ensure_free(plan)?;
-                (plan.bind, Vec::new())
-            }
+            None => (inherited.free_address(plan)?, Vec::new()),
         };
         let found = sockets.len();
         if let (Some(steering), [only]) = (self.steering, &sockets[..])
@@ -170,10 +167,7 @@ impl Binding {
     fn streams(&mut self, plan: &ListenerPlan, inherited: &mut Inherited) -> Bound {
         let (mut address, mut acceptors) = match inherited.take(plan, Acceptor::adopt) {
             Some(found) => found,
-            None => {
-                inherited.ensure_free(plan)?;
-                (plan.bind, Vec::new())
-            }
+            None => (inherited.free_address(plan)?, Vec::new()),
         };
         let is_new = acceptors.is_empty();
         while acceptors.len() < self.sockets.len() {

@@ -170,7 +170,7 @@ impl Daemon {
     }
 
     /// How many relays have become ready.
-    fn starts(&self) -> usize {
+    pub fn starts(&self) -> usize {
         self.log().iter().filter(|line| line.contains("\"message\":\"ready\"")).count()
     }
 

@@ -5,6 +5,7 @@ use edgerelay::recovery::Vault;
 use edgerelay::recovery::records::{self, Records};
 use edgerelay::recovery::survivors::divide;
 use edgerelay::worker::{Frozen, Inheritance, InheritedListener};
+use rustix::fs::{SealFlags, fcntl_add_seals};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use super::{Node, NodePlan};
@@ -26,6 +27,15 @@ impl Dynasty {
         self.generation += 1;
         let records = Records::create(&self.vault, self.generation, plan.workers).unwrap();
         NodePlan { records: Some(records), ..plan }
+    }
+
+    /// Leaves no room for the records of the last relay that was planned.
+    pub fn take_all_room(&self) {
+        let records = format!("records.{}.", self.generation);
+        for name in self.vault.names().unwrap().into_iter().filter(|name| name.starts_with(&records)) {
+            let piece = self.vault.open(&name).unwrap().unwrap();
+            fcntl_add_seals(piece, SealFlags::GROW).unwrap();
+        }
     }
 
     /// The heir of `node`, which stands still from now on: it gets the sockets, and what stands in the records.

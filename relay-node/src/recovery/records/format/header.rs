@@ -64,16 +64,16 @@ impl Header {
     pub const LEN: usize = 64;
 
     /// As bytes.
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
         let Self { version, generation, owner, clock } = self;
         let owner = match owner {
-            Owner::Worker(worker) => *worker,
+            Owner::Worker(worker) => worker,
             Owner::Node => NODE,
         };
         let fields = MAGIC
             .into_iter()
             .chain(LAYOUT.to_ne_bytes())
-            .chain(u32::from(*version).to_ne_bytes())
+            .chain(u32::from(version).to_ne_bytes())
             .chain(generation.to_ne_bytes())
             .chain(clock.boot.to_ne_bytes())
             .chain(clock.namespace.to_ne_bytes())

@@ -2,10 +2,10 @@
 
 use std::env;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -15,15 +15,18 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use super::again::again;
 use crate::recovery::Vault;
 use crate::recovery::example::{Example, example};
+use crate::recovery::memory::Mapping;
 use crate::recovery::records::{Records, read};
 
 /// Places that are written in turn.
 const SLOTS: u64 = 7;
+/// After so many it begins again: with a short one, a long one or an end in each place in turn.
+const ALL: u64 = 3 * 5 * SLOTS;
 
-/// What is written as number `n`: now short, now long, and at times an end.
+/// What is written as number `n`.
 fn nth(n: u64) -> Example {
     let user = "x".repeat(if n.is_multiple_of(3) { 500 } else { 5 });
-    Example { user, created: n, ..example((n % SLOTS) as u32) }
+    Example { user, created: n % ALL, ..example((n % SLOTS) as u32) }
 }
 
 fn ends(n: u64) -> bool {
@@ -35,14 +38,9 @@ fn whoever_is_killed_while_writing_leaves_what_was_or_what_is() {
     if let Some(directory) = env::var_os("EDGERELAY_TEST_WRITES_IN") {
         write_for_ever(Path::new(&directory));
     }
-    for _ in 0..20 {
+    for _ in 0..30 {
         let directory = tempfile::tempdir().unwrap();
-        let progress = File::options()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(directory.path().join("progress"))
-            .unwrap();
+        let progress = progress_in(directory.path());
         let mut writer = Killed(
             again(
                 module_path!(),
@@ -52,10 +50,10 @@ fn whoever_is_killed_while_writing_leaves_what_was_or_what_is() {
             .spawn()
             .unwrap(),
         );
-        let until = rand::rng().random_range(1..3000_u64);
+        let until = rand::rng().random_range(1..10_000_u64);
         while written(&progress) < until {
             assert_eq!(writer.0.try_wait().unwrap(), None);
-            thread::sleep(Duration::from_micros(50));
+            thread::sleep(Duration::from_micros(rand::rng().random_range(1..100)));
         }
         writer.0.kill().unwrap();
         assert_eq!(writer.0.wait().unwrap().signal(), Some(9));
@@ -81,19 +79,27 @@ fn write_for_ever(directory: &Path) -> ! {
     set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let vault = Vault::in_directory(&directory.join("vault")).unwrap();
     let mut records = Records::create(&vault, 1, 1).unwrap();
-    let progress = File::options().write(true).open(directory.join("progress")).unwrap();
+    let progress = progress_in(directory);
+    let changes: Vec<_> = (0..ALL).map(|n| if ends(n) { nth(n).end() } else { nth(n).change() }).collect();
+    // Hardly anything but writing, so that most signals come in the midst of it.
     for n in 1.. {
-        let change = if ends(n) { nth(n).end() } else { nth(n).change() };
-        records[0].write(&change).unwrap();
-        progress.write_all_at(&n.to_ne_bytes(), 0).unwrap();
+        records[0].write(&changes[(n % ALL) as usize]).unwrap();
+        progress.words()[0].store(n, Ordering::Release);
     }
     unreachable!("nobody counts so far")
 }
 
-fn written(progress: &File) -> u64 {
-    let mut bytes = [0; 8];
-    // Nothing at first.
-    progress.read_exact_at(&mut bytes, 0).map_or(0, |()| u64::from_ne_bytes(bytes))
+/// A word that says how many were written.
+fn progress_in(directory: &Path) -> Mapping {
+    let file =
+        File::options().create(true).truncate(false).read(true).write(true).open(directory.join("progress"));
+    let file = file.unwrap();
+    file.set_len(4096).unwrap();
+    Mapping::of(file, 0, 4096).unwrap()
+}
+
+fn written(progress: &Mapping) -> u64 {
+    progress.words()[0].load(Ordering::Acquire)
 }
 
 /// Also where the test fails.
