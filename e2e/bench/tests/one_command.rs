@@ -93,10 +93,11 @@ fn what_a_keeper_costs_is_told_beside_a_relay_without_one() {
     let servers = "edgerelay,edgerelay-without-keeper";
     let output = bench(&relay(), servers, "cycles,memory", "up-160-1").output().unwrap();
     let [cycles, memory, keepers] = rows(&output, "| – |").try_into().unwrap();
-    for row in [cycles, memory] {
+    for row in [&cycles, &memory] {
         assert_eq!(row.len(), 2 + 1, "with and without, and a ratio: {row:?}");
         assert!(row.iter().all(|cell| figure(cell) > 0.0), "{row:?}");
     }
+    assert!(figure(&memory[0]) < 2_300.0, "an allocation with its records takes {} bytes", memory[0]);
     assert_eq!(keepers.len(), 1, "who has no keeper has no memory of one: {keepers:?}");
     assert!((1e4..1e8).contains(&figure(&keepers[0])), "{keepers:?}");
 }

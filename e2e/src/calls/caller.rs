@@ -188,7 +188,10 @@ impl Caller {
             Some(Event::Failed { request, failure }) => {
                 return self.requests.failed.push(format!("{}: {failure}", request.name()));
             }
-            Some(Event::Succeeded(_)) | None => return self.transmit_requests(),
+            Some(Event::Succeeded(_)) | None => {
+                self.requests.unplanned += self.transmit_requests();
+                return;
+            }
             Some(other) => return self.requests.failed.push(format!("it was not asked for: {other:?}")),
         };
         let number = packet::number_in(payload, call);
@@ -201,9 +204,7 @@ impl Caller {
     pub(super) fn ask(&mut self, request: Request) {
         self.client.request(Instant::now(), request).expect("it fits into a packet");
         self.requests.planned += 1;
-        // Whatever comes beside the request itself was not planned.
-        self.transmit_requests();
-        self.requests.unplanned -= 1;
+        self.requests.unplanned += self.transmit_requests() - 1;
     }
 
     /// Asks again what was not answered in time.
@@ -211,18 +212,19 @@ impl Caller {
         while let Some(Event::Failed { request, failure }) = self.client.handle_timeout(Instant::now()) {
             self.requests.failed.push(format!("{}: {failure}", request.name()));
         }
-        self.transmit_requests();
+        self.requests.unplanned += self.transmit_requests();
     }
 
-    fn transmit_requests(&mut self) {
+    /// Sends the client's requests; how many of them are new transactions.
+    fn transmit_requests(&mut self) -> u32 {
+        let mut new = 0;
         while let Some(packet) = self.client.poll_packet() {
-            if self.requests.known.insert(packet[8..20].to_vec()) {
-                self.requests.unplanned += 1;
-            } else {
-                self.requests.repeated += 1;
-            }
+            let is_new = self.requests.known.insert(packet[8..20].to_vec());
+            new += u32::from(is_new);
+            self.requests.repeated += u32::from(!is_new);
             self.transmit(&packet);
         }
+        new
     }
 
     fn transmit(&mut self, packet: &[u8]) {

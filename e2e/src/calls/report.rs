@@ -7,6 +7,9 @@ use super::caller::{Caller, Kind, Requests};
 use super::flow::Flow;
 use crate::network::Family;
 
+/// What was sent so long before an event may have been under way then.
+const UNDER_WAY: Duration = Duration::from_millis(200);
+
 /// How the calls went.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -21,7 +24,7 @@ pub struct Report {
 pub struct Impact {
     /// When it was, since the calls began.
     pub at: Duration,
-    /// Packets lost around it.
+    /// Packets lost that were under way then, or left before the next one.
     pub lost: usize,
     /// The longest that any direction of any call was silent between it and the next one.
     pub gap: Duration,
@@ -87,8 +90,9 @@ impl Report {
             .collect();
         for flow in self.flows() {
             for lost in flow.lost() {
-                let nearest = impacts.iter_mut().min_by_key(|impact| impact.at.abs_diff(lost));
-                nearest.into_iter().for_each(|impact| impact.lost += 1);
+                let begun = impacts.partition_point(|impact| impact.at < lost + UNDER_WAY);
+                let impact = impacts.get_mut(begun.saturating_sub(1));
+                impact.into_iter().for_each(|impact| impact.lost += 1);
             }
             for (end, gap) in flow.gaps() {
                 let before = impacts.partition_point(|impact| impact.at < end);
