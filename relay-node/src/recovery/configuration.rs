@@ -282,7 +282,7 @@ mod tests {
         let vault = Vault::in_directory(&path).unwrap();
         let (folder, _) = kept(&vault);
         let file = folder.path().join("secret");
-        State::open(&vault).unwrap().set_generation(1);
+        State::open(&vault).unwrap().set_generation(1, 0);
         let first = || Start::first(load(&file), || Some(path.clone()));
         let bytes = String::from_utf8(vault.kept(&name(1)).unwrap().unwrap()).unwrap();
         vault.keep(&name(1), bytes.replace(&boot().unwrap(), "another").as_bytes()).unwrap();
@@ -311,7 +311,7 @@ mod tests {
         let vault = Vault::in_directory(&path).unwrap();
         let (folder, config) = kept(&vault);
         let file = folder.path().join("secret");
-        State::open(&vault).unwrap().set_generation(1);
+        State::open(&vault).unwrap().set_generation(1, 0);
         let first = |path: Option<&Path>| Start::first(load(&file), || path.map(Path::to_owned));
         assert_eq!(first(Some(&path)).unwrap().config, config);
         for elsewhere in [None, Some(folder.path())] {

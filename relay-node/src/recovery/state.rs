@@ -40,6 +40,9 @@ const WORKERS: usize = 1024;
 /// Suspects that are remembered; more of them take the place of the first.
 const SUSPECTS: usize = 4096;
 
+/// What is beside the generation in [`word::OFFERED`] when it has taken the place.
+const TAKEN: u64 = 1 << 63;
+
 /// Where everything stands: the first word of each.
 mod word {
     pub(super) const MAGIC: usize = 0;
@@ -54,7 +57,8 @@ mod word {
     pub(super) const NEXT_SUSPECT: usize = 13;
     pub(super) const OFFERED: usize = 14;
     pub(super) const KEEPER: usize = 15;
-    pub(super) const TOUCHED: usize = 16;
+    pub(super) const HEIRS_KEEPER: usize = 16;
+    pub(super) const TOUCHED: usize = 17;
     pub(super) const SUSPECTS: usize = TOUCHED + super::WORKERS;
     pub(super) const END: usize = SUSPECTS + super::SUSPECTS;
 }
@@ -86,22 +90,21 @@ impl State {
 
     /// The generation that counts; 0 before there was one.
     pub fn generation(&self) -> u64 {
-        self.word(word::GENERATION).load(Ordering::Acquire)
-    }
-
-    /// From now on `generation` counts.
-    pub fn set_generation(&self, generation: u64) {
-        self.word(word::GENERATION).store(generation, Ordering::Release);
+        self.taken().unwrap_or_else(|| self.word(word::GENERATION).load(Ordering::Acquire))
     }
 
     /// The number of the keeper of the generation that counts; 0 if it has none.
     pub fn keeper(&self) -> u32 {
-        self.word(word::KEEPER).load(Ordering::Acquire) as u32
+        let keeper = if self.taken().is_some() { word::HEIRS_KEEPER } else { word::KEEPER };
+        self.word(keeper).load(Ordering::Acquire) as u32
     }
 
-    /// Says so.
-    pub fn set_keeper(&self, keeper: u32) {
+    /// From now on `generation` counts, which `keeper` keeps.
+    pub fn set_generation(&self, generation: u64, keeper: u32) {
         self.word(word::KEEPER).store(keeper.into(), Ordering::Release);
+        self.word(word::GENERATION).store(generation, Ordering::Release);
+        // Last: until then a place that was taken is.
+        self.word(word::OFFERED).store(0, Ordering::Release);
     }
 
     /// The relay that serves stands still and offers its place to `generation`.
@@ -111,22 +114,29 @@ impl State {
 
     /// Takes the place that was offered, if it still is: from now on `generation` counts, which `keeper` keeps.
     pub fn take_offer(&self, generation: u64, keeper: u32) -> bool {
-        let taken = self.end_offer(generation);
+        self.word(word::HEIRS_KEEPER).store(keeper.into(), Ordering::Release);
+        // One store says all: whoever is killed before has not taken it, whoever is killed after has.
+        let taken = self.end_offer(generation, generation | TAKEN);
         if taken {
-            self.set_keeper(keeper);
-            self.set_generation(generation);
+            self.set_generation(generation, keeper);
         }
         taken
     }
 
     /// Takes the offer back; whether nobody has taken the place. Then nobody will.
     pub fn withdraw_offer(&self, generation: u64) -> bool {
-        self.end_offer(generation)
+        self.end_offer(generation, 0)
     }
 
-    fn end_offer(&self, generation: u64) -> bool {
+    fn end_offer(&self, generation: u64, end: u64) -> bool {
         let offered = self.word(word::OFFERED);
-        offered.compare_exchange(generation, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        offered.compare_exchange(generation, end, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The generation that has taken the place that was offered to it, until that is written down elsewhere.
+    fn taken(&self) -> Option<u64> {
+        let offered = self.word(word::OFFERED).load(Ordering::Acquire);
+        (offered & TAKEN != 0).then_some(offered & !TAKEN)
     }
 
     /// A number for a new generation, which nobody else gets.

@@ -268,8 +268,7 @@ impl<'a> Past<'a> {
     /// From here on it is this relay's records that count.
     fn begin(&self, restored: Restored) -> Result<(), TakeError> {
         if self.before.is_none() {
-            self.state.set_keeper(self.birth.keeper);
-            self.state.set_generation(self.generation);
+            self.state.set_generation(self.generation, self.birth.keeper);
             return Ok(());
         }
         let Restored { addresses_lost, without_listener, .. } = restored;

@@ -12,7 +12,7 @@ fn all_who_open_it_see_the_same() {
         let (one, other) = (State::open(vault).unwrap(), State::open(vault).unwrap());
         assert_eq!((one.generation(), one.has_served(), one.left_out()), (0, false, 0));
         assert_eq!([one.next_generation(), other.next_generation(), one.next_generation()], [1, 2, 3]);
-        one.set_generation(3);
+        one.set_generation(3, 0);
         one.set_served(true);
         one.count_crash(Crash::Fault);
         one.count_crash(Crash::Fault);
@@ -83,7 +83,7 @@ fn of_another_boot_only_the_generations_stay() {
     with_both(|vault| {
         let former = State::open(vault).unwrap();
         former.next_generation();
-        former.set_generation(1);
+        former.set_generation(1, 0);
         former.count_crash(Crash::Fault);
         former.word(word::BOOT).fetch_xor(1, Ordering::Relaxed);
         let state = State::open(vault).unwrap();
@@ -109,7 +109,7 @@ fn what_is_none_gives_way_and_generations_go_on_above_what_is_there() {
 fn a_place_that_is_offered_is_taken_or_withdrawn_never_both() {
     let (vault, number) = (Vault::in_memory(), 7);
     let [old, new] = [(); 2].map(|()| State::open(&vault).unwrap());
-    old.set_generation(1);
+    old.set_generation(1, 0);
     assert!(!new.take_offer(2, number), "nothing is offered");
     old.offer(2);
     assert!(!new.take_offer(3, number), "it is offered to another one");
@@ -120,4 +120,20 @@ fn a_place_that_is_offered_is_taken_or_withdrawn_never_both() {
     assert!(new.take_offer(2, number));
     assert!(!old.withdraw_offer(2), "too late");
     assert_eq!((old.generation(), old.keeper()), (2, number));
+}
+
+#[test]
+fn a_relay_that_is_killed_as_soon_as_it_has_taken_a_place_has_it() {
+    let (vault, number) = (Vault::in_memory(), 7);
+    let [old, new] = [(); 2].map(|()| State::open(&vault).unwrap());
+    old.set_generation(1, 5);
+    old.offer(2);
+    new.word(word::HEIRS_KEEPER).store(number.into(), Ordering::Release);
+    assert_eq!((old.generation(), old.keeper()), (1, 5));
+    assert!(new.end_offer(2, 2 | TAKEN));
+    assert!(!old.withdraw_offer(2));
+    assert_eq!((old.generation(), old.keeper()), (2, number));
+    // The next process of its keeper.
+    old.set_generation(3, number);
+    assert_eq!((old.generation(), old.keeper()), (3, number));
 }
