@@ -92,6 +92,9 @@ impl fmt::Display for Recovery {
             None if self.keeper => write!(f, ", in its memory")?,
             None => write!(f, ": calls end with the relay")?,
         }
+        if !self.instance.is_empty() {
+            write!(f, ", as {:?}", self.instance)?;
+        }
         if self.directory.is_some() && self.take_over == TakeOver::Never {
             write!(f, ", taken over by nobody")?;
         }

@@ -25,11 +25,14 @@ impl Heirs {
         self.0.push(Heir { process, number, successors, has_led: false });
     }
 
-    /// The one of this number, whose relay serves.
-    pub(super) fn leader(&mut self, number: u32) -> Option<&Heir> {
-        let leader = self.0.iter_mut().find(|heir| heir.number == number)?;
-        leader.has_led = true;
-        Some(leader)
+    /// Takes note of whose relay serves now.
+    pub(super) fn note_leader(&mut self, number: u32) {
+        self.0.iter_mut().filter(|heir| heir.number == number).for_each(|heir| heir.has_led = true);
+    }
+
+    /// The one of this number.
+    pub(super) fn of_number(&self, number: u32) -> Option<&Heir> {
+        self.0.iter().find(|heir| heir.number == number)
     }
 
     /// Whether one is about to take over.

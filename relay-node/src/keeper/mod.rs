@@ -22,6 +22,7 @@ use std::os::fd::RawFd;
 
 use tracing::Dispatch;
 
+use crate::net::descriptors;
 use crate::recovery::Vault;
 use crate::recovery::state::State;
 
@@ -88,5 +89,7 @@ pub fn run<S>(
     seed: S,
     relay: impl Fn(Birth, Option<S>) -> u8,
 ) -> io::Result<u8> {
+    // What a relay may open, the keeper has open too, and the next relay before it closes anything.
+    descriptors::raise_limit();
     Keeper::new(vault, state, log, seed, relay)?.run()
 }

@@ -116,6 +116,7 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
         self.start(Takes::All)?;
         loop {
             let signal = self.signals.wait(self.patience());
+            self.heirs.note_leader(self.state.keeper());
             // First, since what ended before a signal was sent has to be known then.
             let mut end = self.reap();
             match signal {
@@ -209,7 +210,7 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
             Signal::USR1 => self.draining = false,
             _ => {}
         }
-        let leader = self.heirs.leader(self.state.keeper()).map(|heir| heir.process);
+        let leader = self.heirs.of_number(self.state.keeper()).map(|heir| heir.process);
         // Where a stranger serves, all of these are left to themselves.
         let is_elsewhere = leader.is_none() && self.leads() == Leads::NoMore;
         self.heirs.tell(command, |heir| is_elsewhere || !heir.has_led || Some(heir.process) == leader);
@@ -232,7 +233,7 @@ impl<'a, S, R: Fn(Birth, Option<S>) -> u8> Keeper<'a, S, R> {
             let _ = getppid().map(|first| kill_process(first, REPLACE));
             return;
         };
-        let serves = self.heirs.leader(self.state.keeper()).map_or(own, |leader| &leader.successors);
+        let serves = self.heirs.of_number(self.state.keeper()).map_or(own, |leader| &leader.successors);
         let made = serves.try_clone().and_then(|serves| Ok((serves, line()?, number()?)));
         if matches!(self.now, Stage::Pause { .. }) || self.heirs.is_one_coming() {
             self.tell(|| tracing::warn!("another relay is about to start already"));

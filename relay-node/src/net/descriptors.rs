@@ -6,6 +6,9 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Descriptors that a process needs to look around in a table that another one has filled.
+const SPARE: u64 = 64;
+
 /// Raises the soft limit to the hard one; how many may be open now.
 pub fn raise_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -14,6 +17,15 @@ pub fn raise_limit() -> u64 {
         Ok(()) => limit.maximum.unwrap_or(u64::MAX),
         Err(_) => limit.current.unwrap_or(u64::MAX),
     }
+}
+
+/// Takes the soft limit back a little: this process opens nothing any more that the next one in the same table
+/// needs room for, until that has closed what it does not go on with.
+pub fn spare_some() {
+    let limit = getrlimit(Resource::Nofile);
+    let spared = limit.maximum.map(|maximum| maximum.saturating_sub(SPARE).max(maximum / 2));
+    // Where it cannot be, there is no next process that would miss them.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: spared, ..limit });
 }
 
 /// Another descriptor of what `held` is, which somebody of this process has open.

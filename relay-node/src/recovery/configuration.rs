@@ -5,6 +5,9 @@
 //! It is kept for a relay that crashes. One that somebody starts begins with its files, and tells what is wrong
 //! with these; it begins with the configuration of the one before where that was of this boot, did not end as it
 //! was meant to, and nobody serves.
+//!
+//! Each generation keeps its own, before it is the one that counts: at no moment there is none, and one that never
+//! takes over leaves that of the other as it is.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -13,12 +16,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::state::State;
 use super::{SOCKET, Vault, boot};
 use crate::config::{Config, Identity, Kept, Problem, Problems};
 use crate::tls::{CertificateError, Certificates};
 
-/// The piece's name.
-const NAME: &str = "configuration";
+/// What names of pieces begin with; the generation follows.
+const NAME: &str = "configuration-";
 
 /// What a relay starts with.
 #[derive(Debug)]
@@ -68,15 +72,18 @@ impl Start {
         Self { config, in_force: InForce::new(kept), is_former: false }
     }
 
-    /// After a crash: with what was in force, or, where none is in `vault`, with what `load` gives.
+    /// After a crash of `generation`: with what was in force, or, where that is not in `vault`, with what `load`
+    /// gives.
     ///
     /// # Errors
     /// What is wrong with the latter.
     pub fn after_crash(
         vault: &Vault,
+        generation: u64,
         load: impl FnOnce() -> Result<(Config, Kept), Problems>,
     ) -> Result<Self, Problems> {
-        former(vault).or_else(|why| load().map(Self::anew).map_err(|problems| and_why(problems, vault, why)))
+        former(vault, generation)
+            .or_else(|why| load().map(Self::anew).map_err(|problems| and_why(problems, vault, why)))
     }
 
     /// For a process that somebody starts: with what was `loaded`, or, where that cannot be used and nobody
@@ -92,7 +99,10 @@ impl Start {
             // Whoever is to take over from one that serves needs a configuration of its own.
             let left = directory().filter(|it| it.is_dir() && UnixStream::connect(it.join(SOCKET)).is_err());
             match left.map(|directory| Vault::in_directory(&directory)) {
-                Some(Ok(vault)) => former(&vault).map_err(|why| and_why(problems, &vault, why)),
+                Some(Ok(vault)) => State::open(&vault)
+                    .map_err(NoneFormer::Unreadable)
+                    .and_then(|state| former(&vault, state.generation()))
+                    .map_err(|why| and_why(problems, &vault, why)),
                 Some(Err(_)) | None => Err(problems),
             }
         })
@@ -142,24 +152,30 @@ impl InForce {
     }
 }
 
-/// Keeps what is in force.
+/// Keeps what is in force in `generation`.
 ///
 /// # Errors
 /// When there is no room for it.
-pub fn keep(vault: &Vault, in_force: &InForce) -> io::Result<()> {
+pub fn keep(vault: &Vault, generation: u64, in_force: &InForce) -> io::Result<()> {
     let piece = Piece { boot: boot()?, in_force };
-    vault.keep(NAME, &serde_json::to_vec(&piece)?)
+    vault.keep(&name(generation), &serde_json::to_vec(&piece)?)
 }
 
-/// Nobody is to start with it any more: the relay ends as it was meant to.
-pub fn forget(vault: &Vault) -> io::Result<()> {
+/// Nobody is to start with any but that of `kept` any more. With none, the relay ends as it was meant to.
+pub fn forget_all_but(vault: &Vault, kept: Option<u64>) -> io::Result<()> {
     let names = vault.names()?;
-    let mut ours = names.iter().filter(|name| name.split('.').next() == Some(NAME));
-    ours.try_for_each(|name| vault.remove(name))
+    let kept = kept.map(name);
+    let is_kept = |piece: &str| piece.split('.').next() == kept.as_deref();
+    let mut gone = names.iter().filter(|piece| piece.starts_with(NAME) && !is_kept(piece));
+    gone.try_for_each(|piece| vault.remove(piece))
 }
 
-fn former(vault: &Vault) -> Result<Start, NoneFormer> {
-    let bytes = vault.kept(NAME)?.ok_or(NoneFormer::None)?;
+fn name(generation: u64) -> String {
+    format!("{NAME}{generation}")
+}
+
+fn former(vault: &Vault, generation: u64) -> Result<Start, NoneFormer> {
+    let bytes = vault.kept(&name(generation))?.ok_or(NoneFormer::None)?;
     let piece: Piece<InForce> = serde_json::from_slice(&bytes)?;
     if piece.boot != boot()? {
         return Err(NoneFormer::OtherBoot);
@@ -211,7 +227,7 @@ mod tests {
         let file = folder.path().join("secret");
         fs::write(&file, "a secret of the tests").unwrap();
         let (config, kept) = load(&file).unwrap();
-        keep(vault, &InForce::new(kept)).unwrap();
+        keep(vault, 1, &InForce::new(kept)).unwrap();
         fs::remove_file(&file).unwrap();
         (folder, config)
     }
@@ -221,11 +237,11 @@ mod tests {
         let vault = Vault::in_memory();
         let (folder, config) = kept(&vault);
         let file = folder.path().join("secret");
-        let start = |file: &Path| Start::after_crash(&vault, || load(file)).unwrap();
+        let start = |file: &Path| Start::after_crash(&vault, 1, || load(file)).unwrap();
         assert!(start(&file).config == config && start(&file).is_former, "the files are gone");
         fs::write(&file, "another secret of the tests").unwrap();
         assert!(start(&file).config == config && start(&file).is_former, "the files are others");
-        forget(&vault).unwrap();
+        forget_all_but(&vault, None).unwrap();
         assert!(start(&file).config != config && !start(&file).is_former, "nothing else is there");
     }
 
@@ -249,13 +265,13 @@ mod tests {
         assert!(!in_force.take(of("50000-50009", "first"), false), "nothing is another");
         assert!(in_force.take(of("60000-60009", "second"), true));
         let again = || {
-            let config = Start::after_crash(&vault, || panic!("it is kept")).unwrap().config;
+            let config = Start::after_crash(&vault, 1, || panic!("it is kept")).unwrap().config;
             (*config.relay.ports.start(), config.realm.as_str().to_owned())
         };
-        keep(&vault, &in_force).unwrap();
+        keep(&vault, 1, &in_force).unwrap();
         assert_eq!(again(), (50_000, "second".to_owned()));
         assert!(in_force.take(of("50000-50009", "third"), false), "the range is the old one after all");
-        keep(&vault, &in_force).unwrap();
+        keep(&vault, 1, &in_force).unwrap();
         assert_eq!(again(), (50_000, "third".to_owned()));
     }
 
@@ -266,13 +282,14 @@ mod tests {
         let vault = Vault::in_directory(&path).unwrap();
         let (folder, _) = kept(&vault);
         let file = folder.path().join("secret");
+        State::open(&vault).unwrap().set_generation(1);
         let first = || Start::first(load(&file), || Some(path.clone()));
-        let bytes = String::from_utf8(vault.kept(NAME).unwrap().unwrap()).unwrap();
-        vault.keep(NAME, bytes.replace(&boot().unwrap(), "another").as_bytes()).unwrap();
+        let bytes = String::from_utf8(vault.kept(&name(1)).unwrap().unwrap()).unwrap();
+        vault.keep(&name(1), bytes.replace(&boot().unwrap(), "another").as_bytes()).unwrap();
         assert_eq!(first().unwrap_err(), load(&file).unwrap_err());
-        vault.keep(NAME, bytes.as_bytes()).unwrap();
+        vault.keep(&name(1), bytes.as_bytes()).unwrap();
         assert!(first().is_ok());
-        forget(&vault).unwrap();
+        forget_all_but(&vault, None).unwrap();
         assert_eq!(first().unwrap_err(), load(&file).unwrap_err());
     }
 
@@ -280,9 +297,9 @@ mod tests {
     fn one_that_cannot_be_used_either_is_told() {
         let vault = Vault::in_memory();
         let (folder, _) = kept(&vault);
-        vault.keep(NAME, b"{}").unwrap();
+        vault.keep(&name(1), b"{}").unwrap();
         let told =
-            Start::after_crash(&vault, || load(&folder.path().join("secret"))).unwrap_err().to_string();
+            Start::after_crash(&vault, 1, || load(&folder.path().join("secret"))).unwrap_err().to_string();
         assert!(told.contains("rest_secret_files[0]"), "{told}");
         assert!(told.contains("is there and cannot be used either: it is of another version"), "{told}");
     }
@@ -294,6 +311,7 @@ mod tests {
         let vault = Vault::in_directory(&path).unwrap();
         let (folder, config) = kept(&vault);
         let file = folder.path().join("secret");
+        State::open(&vault).unwrap().set_generation(1);
         let first = |path: Option<&Path>| Start::first(load(&file), || path.map(Path::to_owned));
         assert_eq!(first(Some(&path)).unwrap().config, config);
         for elsewhere in [None, Some(folder.path())] {

@@ -203,11 +203,7 @@ impl Control<'_, '_> {
     }
 
     fn report(&self) -> Report {
-        Report {
-            allocations: self.workers.allocations(),
-            connections: usize::try_from(self.connections()).unwrap_or(usize::MAX),
-            metrics: self.telemetry.page().unwrap_or_default(),
-        }
+        Report { allocations: self.workers.allocations(), metrics: self.telemetry.page().unwrap_or_default() }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::admin::{self, Health};
 use crate::config::Config;
 
-use super::ServeError;
 use super::signals::{Signals, Told};
+use super::{ServeError, notify};
 
 /// Waits. Its admin server says that it lives and is not ready, unless the relay that serves has its address.
 pub(super) async fn wait(config: &Config, signals: &mut Signals) -> Result<(), ServeError> {
@@ -26,6 +26,7 @@ pub(super) async fn wait(config: &Config, signals: &mut Signals) -> Result<(), S
         }
         Err(error) => tracing::info!(%error, "the relay that serves answers admin requests"),
     }
+    notify::ready("Waiting idle: this deployment has handed over to another one");
     while signals.next().await != Told::End {}
     tracing::info!("ended");
     Ok(())

@@ -28,7 +28,7 @@ use turn::Ledger;
 use crate::admin::{self, AdminError, Health};
 use crate::config::{Config, Kept, Problems, Recovery};
 use crate::keeper::{self, Birth};
-use crate::recovery::configuration::Start;
+use crate::recovery::configuration::{self, Start};
 use crate::recovery::keys::Keys;
 use crate::recovery::listeners::AdminListener;
 use crate::recovery::ports;
@@ -166,7 +166,7 @@ fn run_kept(
             None if past.is_heir() => Start::anew(load().inspect_err(|problems| past.decline(problems))?),
             // What is kept may be another relay's, which this one was to follow.
             None if state.generation() == before => Start::first(load(), directory)?,
-            None => Start::after_crash(&vault, load)?,
+            None => Start::after_crash(&vault, state.generation(), load)?,
         };
         relay(load, start, Some(past), &silent)
     };
@@ -255,7 +255,7 @@ async fn serve(
 
     let is_former = start.is_former;
     let mut reloader =
-        Reloader::new(load, start, past.as_ref().map(Past::vault), nonce_key, certificates, reloads);
+        Reloader::new(load, start, past.as_ref().map(Past::place), nonce_key, certificates, reloads);
     if is_former {
         reloader.reload(&workers);
     }
@@ -346,6 +346,10 @@ async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, Se
     let admin = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
     // What can fail comes before: an end from here on would be the end of all calls.
     let telemetry = Telemetry::start(&config.telemetry)?;
+    if let Some((vault, generation)) = past.as_ref().map(Past::place) {
+        // The reloader tries again, and says what is in the way.
+        let _ = configuration::keep(vault, generation, &start.in_force);
+    }
     let (workers, older) = match past.as_mut().zip(own.as_ref()) {
         Some((past, own)) => past.go_on(plan, own, &config.recovery).await?,
         None => (worker::start(plan)?, Vec::new()),

@@ -154,6 +154,11 @@ impl<'a> Past<'a> {
         self.vault
     }
 
+    /// The vault, and whose pieces in it are this relay's.
+    pub(super) fn place(&self) -> (&'a Vault, u64) {
+        (self.vault, self.generation)
+    }
+
     /// What nonces are made with where the configuration names no key.
     pub(super) fn nonce_key(&self) -> [u8; 32] {
         self.before.as_ref().map_or(self.keys.nonce, Taking::nonce_key)
@@ -256,7 +261,7 @@ impl<'a> Past<'a> {
             let retired = before.finish(&neighbours).await;
             older.extend(retired);
         }
-        self.remove_all_but(&[self.generation]);
+        self.remove_all_but(Some(self.generation));
         Ok((workers, older))
     }
 
@@ -284,6 +289,9 @@ impl<'a> Past<'a> {
         let listeners = Listeners::new(self.birth.keeper, workers.listener_descriptors(), admin);
         if let Err(error) = listeners.keep(self.vault) {
             tracing::error!(%error, "after a crash listeners are opened anew: there is no room to note them");
+        }
+        if self.birth.kept {
+            descriptors::spare_some();
         }
         self.state.set_served(true);
     }
@@ -319,10 +327,7 @@ impl<'a> Past<'a> {
             // Somebody else goes on with it already.
             return;
         }
-        self.remove_all_but(&[]);
-        if let Err(error) = configuration::forget(self.vault) {
-            tracing::warn!(%error, "the last good configuration stays where it is");
-        }
+        self.remove_all_but(None);
     }
 
     /// The records of `generation`, if there are any, by the workers that there will be.
@@ -357,9 +362,12 @@ impl<'a> Past<'a> {
         Ok(Some((shares, Lost { damaged, of_streams, outdated, suspected })))
     }
 
-    fn remove_all_but(&self, generations: &[u64]) {
-        if let Err(error) = records::remove_all_but(self.vault, generations) {
+    fn remove_all_but(&self, generation: Option<u64>) {
+        if let Err(error) = records::remove_all_but(self.vault, generation.as_slice()) {
             tracing::warn!(%error, "old records stay where they are");
+        }
+        if let Err(error) = configuration::forget_all_but(self.vault, generation) {
+            tracing::warn!(%error, "old configurations stay where they are");
         }
     }
 }

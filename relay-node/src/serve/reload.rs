@@ -52,8 +52,8 @@ pub(super) struct Reloader<'a> {
     current: Config,
     /// What it was made of.
     in_force: InForce,
-    /// Where that is kept for the next process.
-    vault: Option<&'a Vault>,
+    /// Where that is kept for the next process, and as whose.
+    vault: Option<(&'a Vault, u64)>,
     nonce_key: NonceKey,
     certificates: Vec<Certificates>,
     reloads: Arc<Reloads>,
@@ -72,7 +72,7 @@ impl<'a> Reloader<'a> {
     pub(super) fn new(
         load: &'a Load<'a>,
         start: Start,
-        vault: Option<&'a Vault>,
+        vault: Option<(&'a Vault, u64)>,
         nonce_key: NonceKey,
         certificates: Vec<Certificates>,
         reloads: Arc<Reloads>,
@@ -162,8 +162,9 @@ impl<'a> Reloader<'a> {
 
     /// Keeps what is in force for the next process, should this one crash.
     fn keep(&mut self) {
-        let Some(vault) = self.vault else { return };
-        let unkept = configuration::keep(vault, &self.in_force).err().map(|error| error.to_string());
+        let Some((vault, generation)) = self.vault else { return };
+        let unkept =
+            configuration::keep(vault, generation, &self.in_force).err().map(|error| error.to_string());
         if let Some(why) = unkept.as_ref().filter(|_| unkept != self.unkept) {
             tracing::warn!(why, "the configuration cannot be kept: after a crash, its files are needed");
         }

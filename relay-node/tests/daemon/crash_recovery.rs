@@ -1,6 +1,9 @@
 //! A relay that a signal ends goes on in another process, and so do the calls of its UDP clients.
 
+use std::fs;
+
 use rustix::process::Signal;
+use testbed::process;
 
 use crate::support::{ALICE, Call, Client, Daemon, Packet, UDP, is_closed, receive, wait_until};
 
@@ -70,4 +73,33 @@ fn scrapers_find_it_where_it_was() {
     let relay = Daemon::serve(&format!("{ALICE}\n{UDP}"));
     relay.crash(Signal::KILL);
     assert_eq!(relay.get("/live").0, 200);
+}
+
+#[test]
+fn a_relay_that_had_all_files_open_that_it_may_goes_on() {
+    let limit = "ulimit -S -n 64; ulimit -H -n 300";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edgerelay.toml");
+    fs::write(&path, Daemon::settings(&format!("limits.user.allocations = 1000\n{ALICE}\n{UDP}"))).unwrap();
+    let serve = format!(
+        "exec {} serve --log-format json --config {}",
+        env!("CARGO_BIN_EXE_edgerelay"),
+        path.display()
+    );
+    let mut shell = process::command("sh");
+    let relay = Daemon::start(shell.args(["-c", &format!("{limit}; {serve}")]), directory);
+    relay.line("ready");
+    let mut calls = Vec::new();
+    loop {
+        let mut alice = Client::udp(relay.address("udp"));
+        match alice.try_allocate() {
+            Ok(_) => calls.push(alice),
+            Err(code) => break assert_eq!(code, 508, "all are taken"),
+        }
+    }
+    assert!(calls.len() > 100);
+    relay.crash(Signal::KILL);
+    for alice in &mut calls {
+        assert_eq!(alice.refresh(600), 600);
+    }
 }

@@ -183,7 +183,7 @@ fn neither_it_nor_the_relay_leaves_a_core_dump() {
 
 const EDGERELAY: &str = env!("CARGO_BIN_EXE_edgerelay");
 const MINIMAL: &str = "serve --log-format json --listen udp://127.0.0.1:0 --admin 127.0.0.1:0 \
-                       --relay-address 127.0.0.1";
+                       --relay-address 127.0.0.1 --ports 20000-20009";
 
 /// A command that runs [`MINIMAL`] has its secret.
 fn minimal(mut command: Command) -> Command {

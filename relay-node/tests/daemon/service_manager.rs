@@ -121,6 +121,16 @@ fn it_hears_of_a_drain_and_that_it_is_taken_back() {
 }
 
 #[test]
+fn it_hears_of_each_relay_that_serves_after_another() {
+    let manager = Manager::that_knows_of_a_relay();
+    manager.relay.crash(Signal::KILL);
+    assert_eq!(manager.next(), ["READY=1", "STATUS=Serving"]);
+    manager.relay.signal(Signal::USR2);
+    assert_eq!(manager.next(), ["READY=1", "STATUS=Serving"]);
+    assert!(Client::udp(manager.relay.address("udp")).try_allocate().is_ok());
+}
+
+#[test]
 fn a_socket_that_nobody_has_is_no_hindrance() {
     let nobody = UnixDatagram::unbound().unwrap();
     let manager = Manager::start(tempfile::tempdir().unwrap(), nobody, "/nowhere/notify");

@@ -7,11 +7,12 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use edgerelay::recovery::ports;
+use edgerelay::recovery::{Vault, ports, records};
 use edgerelay::serve::handover::door;
 use edgerelay::serve::handover::line::Line;
 use edgerelay::serve::handover::message::{Near, PROTOCOL, Reply, Request};
 use turn::RelayAddresses;
+use turn::record::VERSION;
 
 use crate::support::{BOTH, Call, Daemon, Site, both_on_a_fixed_port, wait_until};
 
@@ -41,8 +42,7 @@ async fn go(directory: &Path, step: Step) -> Line {
         assert_eq!(line.take(welcome.descriptors).await.unwrap().len(), welcome.descriptors);
     }
     if step >= IsReady {
-        let (near, ports) = (Near::new(1_000_000, RelayAddresses::default()), ports::create().unwrap());
-        line.send(&Request::Ready { near }, &[ports.as_fd()]).await.unwrap();
+        get_ready(&mut line).await;
     }
     if step >= HearsOfAStandstill {
         let Reply::Frozen { descriptors, .. } = hear(&mut line).await else { panic!("no standstill") };
@@ -51,6 +51,11 @@ async fn go(directory: &Path, step: Step) -> Line {
         }
     }
     line
+}
+
+async fn get_ready(line: &mut Line) {
+    let (near, ports) = (Near::new(1_000_000, RelayAddresses::default()), ports::create().unwrap());
+    line.send(&Request::Ready { near }, &[ports.as_fd()]).await.unwrap();
 }
 
 fn hello(protocol: u32, reads_record_version: u16) -> Request {
@@ -200,6 +205,26 @@ fn versions_that_nobody_knows_are_refused() {
         let why = refusal(directory, hello(PROTOCOL, 0));
         assert!(why.contains("the new one reads up to 0"), "{why}");
     });
+}
+
+#[test]
+fn records_are_of_a_version_that_the_new_one_reads() {
+    for version in 1..=VERSION {
+        survives(|directory, _| {
+            block_on(async {
+                let mut line = door::knock(directory).await.unwrap();
+                line.send(&hello(PROTOCOL, version), &[]).await.unwrap();
+                let Reply::Welcome(welcome) = hear(&mut line).await else { panic!("not welcome") };
+                assert_eq!(welcome.record_version, version);
+                line.take(welcome.descriptors).await.unwrap();
+                get_ready(&mut line).await;
+                let Reply::Frozen { generation, .. } = hear(&mut line).await else { panic!("no standstill") };
+                let vault = Vault::in_directory(directory).unwrap();
+                assert_eq!(records::version_of(&vault, generation).unwrap(), version);
+                assert_eq!(records::read(&vault, generation).unwrap().survivors.len(), 2);
+            });
+        });
+    }
 }
 
 #[test]

@@ -104,3 +104,20 @@ fn what_is_none_gives_way_and_generations_go_on_above_what_is_there() {
         }
     });
 }
+
+#[test]
+fn a_place_that_is_offered_is_taken_or_withdrawn_never_both() {
+    let (vault, number) = (Vault::in_memory(), 7);
+    let [old, new] = [(); 2].map(|()| State::open(&vault).unwrap());
+    old.set_generation(1);
+    assert!(!new.take_offer(2, number), "nothing is offered");
+    old.offer(2);
+    assert!(!new.take_offer(3, number), "it is offered to another one");
+    assert!(old.withdraw_offer(2));
+    assert!(!new.take_offer(2, number), "too late");
+    assert_eq!((new.generation(), new.keeper()), (1, 0));
+    old.offer(2);
+    assert!(new.take_offer(2, number));
+    assert!(!old.withdraw_offer(2), "too late");
+    assert_eq!((old.generation(), old.keeper()), (2, number));
+}

@@ -44,8 +44,8 @@ impl Door {
     pub async fn next(&self) -> (Entrance, Line) {
         loop {
             let visitor = tokio::select! {
-                visitor = self.from_directory() => visitor.map(|stream| (Entrance::Directory, stream)),
-                visitor = self.from_keeper() => visitor.map(|stream| (Entrance::Keeper, stream)),
+                visitor = self.by_directory() => visitor.map(|stream| (Entrance::Directory, stream)),
+                visitor = self.by_keeper() => visitor.map(|stream| (Entrance::Keeper, stream)),
             };
             match visitor {
                 Ok((entrance, stream)) => return (entrance, Line::over(stream)),
@@ -57,14 +57,14 @@ impl Door {
         }
     }
 
-    async fn from_directory(&self) -> io::Result<UnixStream> {
+    async fn by_directory(&self) -> io::Result<UnixStream> {
         let Some(listener) = &self.listener else { return std::future::pending().await };
         let (stream, _) = listener.accept().await?;
         ensure_same_user(&stream)?;
         Ok(stream)
     }
 
-    async fn from_keeper(&self) -> io::Result<UnixStream> {
+    async fn by_keeper(&self) -> io::Result<UnixStream> {
         let Some(line) = &self.keepers else { return std::future::pending().await };
         let mut passed = Vec::new();
         let receive = || passing::receive(line, &mut [0], &mut passed);

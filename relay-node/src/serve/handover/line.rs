@@ -32,7 +32,7 @@ pub enum LineError {
     Gone,
     /// What the system says.
     #[error("the line to the other relay broke: {0}")]
-    Broken(#[from] io::Error),
+    Broken(#[source] io::Error),
     /// Another version's, or something else.
     #[error("the other relay said something that this one does not understand: {0}")]
     Unknown(#[from] serde_json::Error),
@@ -42,6 +42,16 @@ pub enum LineError {
     /// What came is not what was to come.
     #[error("the other relay did not say what was its turn to say")]
     OutOfTurn,
+}
+
+impl LineError {
+    fn of(error: io::Error) -> Self {
+        match error.kind() {
+            // Whose line nobody took, or who left something unread.
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Gone,
+            _ => Self::Broken(error),
+        }
+    }
 }
 
 /// One end of a line.
@@ -79,7 +89,7 @@ impl Line {
             let room = part.get_mut(..missing.min(PART)).unwrap_or_default();
             let (stream, descriptors) = (&self.stream, &mut self.descriptors);
             let receive = || passing::receive(stream, room, descriptors);
-            let received = stream.async_io(Interest::READABLE, receive).await?;
+            let received = stream.async_io(Interest::READABLE, receive).await.map_err(LineError::of)?;
             if received == 0 {
                 return Err(LineError::Gone);
             }
@@ -117,8 +127,7 @@ impl Line {
             match self.stream.async_io(Interest::WRITABLE, send).await {
                 Ok(more) => sent += more,
                 Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => sleep(CROWDED).await,
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(LineError::Gone),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(LineError::of(error)),
             }
         }
         Ok(())

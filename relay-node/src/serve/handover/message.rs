@@ -173,8 +173,6 @@ pub struct Address {
 pub struct Report {
     /// Allocations that live.
     pub allocations: usize,
-    /// Connections of clients.
-    pub connections: usize,
     /// Its metrics, as Prometheus has them as text.
     pub metrics: String,
 }

@@ -7,12 +7,16 @@
 //! | | new | old |
 //! | --- | --- | --- |
 //! | 1 | `Hello` | `Refused`, or `Welcome` with keys and listeners |
-//! | 2 | binds what is missing, reads certificates: all that can fail; `Ready` | halts its workers; `Frozen` with the sockets of relayed addresses |
-//! | 3 | takes in the records, and takes the old one's offer: that is the moment; `Serving` | lets go |
+//! | 2 | binds what is missing, reads certificates: all that can fail; `Ready` | tells those that went before it; halts its workers; `Frozen` with the sockets of relayed addresses |
+//! | 3 | takes in the records, and takes the old one's [offer](crate::recovery::state::State::take_offer): that is the moment; `Serving` | lets go |
 //! | 4 | passes on settings and commands | answers `Report` until its last connection has ended |
 //!
 //! Whatever goes wrong before the moment, the old one goes on as if nothing had been, within seconds. After it,
-//! the new one serves.
+//! the new one serves. Nothing in between: who takes the offer and who withdraws it compare and exchange one word.
+//! A hand-over by which a call would end is none: the new one gives up, and says which addresses it lacks.
+//!
+//! While an old one serves its connections, all of them see each other's open ports ([`neighbours`]), so that
+//! their clients reach each other; and one whose line to the new one broke comes back to whoever serves then.
 
 pub mod arrival;
 pub mod door;

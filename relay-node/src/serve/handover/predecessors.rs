@@ -321,7 +321,7 @@ mod tests {
         while said.len() < 3 {
             let (request, _) = first.receive::<Request>().await.unwrap();
             if request == Request::Report {
-                let report = Report { allocations: 7, connections: 1, metrics: "a 1\n".to_owned() };
+                let report = Report { allocations: 7, metrics: "a 1\n".to_owned() };
                 first.send(&Reply::Report(report), &[]).await.unwrap();
             }
             said.push(request);

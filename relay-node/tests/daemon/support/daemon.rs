@@ -67,9 +67,14 @@ impl Daemon {
 
     fn begin_in(directory: TempDir, arguments: &[&str], settings: &str) -> Self {
         let path = directory.path().join("edgerelay.toml");
-        std::fs::write(&path, format!("{BASE}\n{settings}")).unwrap();
+        std::fs::write(&path, Self::settings(settings)).unwrap();
         let mut command = edgerelay(&["serve", "--log-format", "json", "--config", path.to_str().unwrap()]);
         Self::start(command.args(arguments), directory)
+    }
+
+    /// What [`Self::serve`] is told with these `settings`.
+    pub fn settings(settings: &str) -> String {
+        format!("{BASE}\n{settings}")
     }
 
     /// Starts `command`, which logs JSON or text, and does not wait for it to be ready.
