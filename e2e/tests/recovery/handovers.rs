@@ -112,29 +112,30 @@ fn to_one_that_is_killed_in_the_midst() {
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let mut random = StdRng::seed_from_u64(seed());
     let course = during(&network, &relay, calls, || {
-        let (mut kills, mut serving) = (Vec::new(), None);
+        let begun = Instant::now();
+        let mut first = start_with(&relay, &place, binary::relay(), 2);
+        await_ready(&mut first);
+        let takes = begun.elapsed();
+        println!("one that is not killed takes {takes:?}");
+        let (mut kills, mut serving) = (Vec::new(), first);
         for _ in 0..KILLS {
             thread::sleep(INTERVAL / 5);
             let next = start_with(&relay, &place, binary::relay(), 2);
-            thread::sleep(Duration::from_millis(random.random_range(0..=200)));
+            thread::sleep(takes.mul_f64(random.random()));
             let killed = Instant::now();
             next.kill_all();
             // Who has let go ends at once, as no connection is left.
-            let former = serving.as_ref().map_or_else(|| relay.id(), Process::id);
-            let gone = within(INTERVAL / 5, || members(former).is_empty().then_some(())).is_some();
+            let gone = within(INTERVAL / 5, || members(serving.id()).is_empty().then_some(())).is_some();
             kills.push((killed, gone));
             if gone {
-                let mut again = start_with(&relay, &place, binary::relay(), 2);
-                await_ready(&mut again);
-                serving = Some(again);
+                serving = start_with(&relay, &place, binary::relay(), 2);
+                await_ready(&mut serving);
             }
         }
         (kills, serving)
     });
     let (kills, serving) = course.outcome;
-    if let Some(serving) = serving {
-        relay.becomes(serving);
-    }
+    relay.becomes(serving);
     let moments: Vec<Instant> = kills.iter().map(|(killed, _)| *killed).collect();
     let (mut lost, mut silence, mut in_the_midst) = (0, Duration::ZERO, 0);
     for (impact, (_, too_late)) in course.report.impacts(&moments).iter().zip(&kills) {
