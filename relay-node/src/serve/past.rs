@@ -71,6 +71,7 @@ impl<'a> Past<'a> {
     pub(super) fn take_over(vault: &'a Vault, state: Arc<State>, birth: Birth) -> io::Result<Self> {
         // Before what the process that crashed had open is closed: at no moment the place looks free.
         let serving = vault.directory().filter(|_| birth.leads).map(Serving::show).transpose()?;
+        vault.settle()?;
         let mut left = Vec::new();
         if birth.kept {
             let shown = serving.iter().map(AsRawFd::as_raw_fd);
@@ -215,6 +216,9 @@ impl<'a> Past<'a> {
             }
         }
         plan.state = Some(Arc::clone(&self.state));
+        if let Some(directory) = self.vault.directory() {
+            Serving::make_room(directory).map_err(ServeError::Kept)?;
+        }
         let mut prepared = worker::prepare(plan)?;
         let left = match &mut self.before {
             Some(before) => before.stand_still(self.vault, own).await?,

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
 use rustix::io::Errno;
@@ -17,12 +18,23 @@ use crate::recovery::memory;
 #[derive(Debug)]
 pub(super) struct Anonymous {
     number: u64,
+    /// What there is, once nobody else changes that.
+    known: Mutex<Option<Pieces>>,
 }
+
+/// Descriptors by name.
+type Pieces = BTreeMap<String, RawFd>;
 
 impl Anonymous {
     pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), known: Mutex::default() }
+    }
+
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let pieces = self.look_around()?;
+        *self.known() = Some(pieces);
+        Ok(())
     }
 
     pub(super) fn create(&self, name: &str) -> io::Result<OwnedFd> {
@@ -35,7 +47,9 @@ impl Anonymous {
             made => made?,
         };
         // From here on it is the table's.
-        copy_of(piece.into_raw_fd())
+        let piece = piece.into_raw_fd();
+        self.note(name, piece);
+        copy_of(piece)
     }
 
     pub(super) fn open(&self, name: &str) -> io::Result<Option<OwnedFd>> {
@@ -46,6 +60,9 @@ impl Anonymous {
         if let Some(piece) = self.pieces()?.get(name) {
             memory::close(*piece);
         }
+        if let Some(known) = &mut *self.known() {
+            known.remove(name);
+        }
         Ok(())
     }
 
@@ -53,7 +70,7 @@ impl Anonymous {
     pub(super) fn adopt(&self, name: &str, piece: OwnedFd) -> io::Result<()> {
         if !self.pieces()?.contains_key(name) {
             let piece = reopen(piece.as_raw_fd(), OFlags::empty())?;
-            let _ = piece.into_raw_fd();
+            self.note(name, piece.into_raw_fd());
         }
         Ok(())
     }
@@ -66,9 +83,26 @@ impl Anonymous {
         Ok(self.pieces()?.into_values().collect())
     }
 
-    /// By name.
-    fn pieces(&self) -> io::Result<BTreeMap<String, RawFd>> {
-        let mut pieces = BTreeMap::new();
+    fn pieces(&self) -> io::Result<Pieces> {
+        if let Some(known) = &*self.known() {
+            return Ok(known.clone());
+        }
+        self.look_around()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Pieces>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, name: &str, piece: RawFd) {
+        if let Some(known) = &mut *self.known() {
+            known.insert(name.to_owned(), piece);
+        }
+    }
+
+    /// A call for each descriptor there is.
+    fn look_around(&self) -> io::Result<Pieces> {
+        let mut pieces = Pieces::new();
         let prefix = format!("/memfd:{}", self.prefix());
         for entry in fs::read_dir("/proc/self/fd")? {
             let entry = entry?;

@@ -39,6 +39,18 @@ impl Vault {
         Self(Place::Memory(Anonymous::new()))
     }
 
+    /// From now on this process alone makes and removes pieces of a vault in memory, and need not look for them
+    /// again among all that is open.
+    ///
+    /// # Errors
+    /// When there is no way to tell what is open.
+    pub fn settle(&self) -> io::Result<()> {
+        match &self.0 {
+            Place::Directory(_) => Ok(()),
+            Place::Memory(memory) => memory.settle(),
+        }
+    }
+
     /// Its directory, if it has one.
     pub fn directory(&self) -> Option<&Path> {
         match &self.0 {

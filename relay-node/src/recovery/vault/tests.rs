@@ -8,6 +8,9 @@ use super::*;
 /// Runs a test with a vault of each kind.
 pub(in crate::recovery) fn with_both(test: impl Fn(&Vault)) {
     test(&Vault::in_memory());
+    let settled = Vault::in_memory();
+    settled.settle().unwrap();
+    test(&settled);
     let directory = tempfile::tempdir().unwrap();
     test(&Vault::in_directory(&directory.path().join("of/vaults")).unwrap());
 }

@@ -31,8 +31,10 @@ const VISITORS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a new one may make ready: this relay serves meanwhile.
 const MAKING_READY: Duration = Duration::from_secs(60);
-/// How long this relay stands still for it.
-const STANDING_STILL: Duration = Duration::from_secs(5);
+/// How long this relay stands still for it at least: about as long as the listeners' queues hold what clients send.
+const STANDING_STILL: Duration = Duration::from_secs(1);
+/// How much longer for each relayed address, several times what it takes to go on with one.
+const FOR_EACH: Duration = Duration::from_micros(200);
 /// How long it may take until a new one comes that was asked for.
 const COMING: Duration = Duration::from_secs(30);
 
@@ -372,6 +374,7 @@ async fn stand_still(
 ) -> Result<(), GiveError> {
     let frozen = estate.workers.freeze()?;
     estate.state.offer(generation);
+    let patience = STANDING_STILL + FOR_EACH * frozen.relays.len() as u32;
     let offering = async {
         let mut passed = Vec::new();
         for (local, socket) in frozen.relays {
@@ -399,7 +402,7 @@ async fn stand_still(
             }
         }
     };
-    let given = timeout(STANDING_STILL, offering).await.unwrap_or(Err(GiveError::Late));
+    let given = timeout(patience, offering).await.unwrap_or(Err(GiveError::Late));
     if estate.state.withdraw_offer(generation) {
         return given.and(Err(GiveError::NotTaken));
     }

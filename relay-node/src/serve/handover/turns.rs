@@ -41,8 +41,15 @@ impl Serving {
         let file = open(directory, SERVING)?;
         flock(&file, FlockOperation::LockShared)?;
         // The kernel closes what a killed process has by number: who sees this closed finds all sockets closed too.
-        let last = fcntl_dupfd_cloexec(&file, descriptors::raise_limit().min(HIGHEST) as RawFd - 1);
+        let last = fcntl_dupfd_cloexec(&file, last_number());
         Ok(Self(last.map_or(file, File::from)))
+    }
+
+    /// Makes the table of descriptors as long as [`Self::show`] needs it, which takes milliseconds: for whoever has
+    /// no time for that later.
+    pub fn make_room(directory: &Path) -> io::Result<()> {
+        let file = open(directory, SERVING)?;
+        Ok(fcntl_dupfd_cloexec(&file, last_number()).map(drop)?)
     }
 
     /// Shows it no more, whoever has another descriptor of it.
@@ -62,6 +69,11 @@ impl AsRawFd for Serving {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// The number of a descriptor behind all others.
+fn last_number() -> RawFd {
+    descriptors::raise_limit().min(HIGHEST) as RawFd - 1
 }
 
 fn open(directory: &Path, name: &str) -> io::Result<File> {
