@@ -4,15 +4,16 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use edgerelay_e2e::Network;
+use edgerelay_e2e::binary;
 use edgerelay_e2e::calls::{Calls, INTERVAL};
 use edgerelay_e2e::client::Client;
 use edgerelay_e2e::peer::Peer;
 use edgerelay_e2e::relay::Relay;
-use edgerelay_e2e::{binary, cores};
 use stun::Method;
 use testbed::eventually_true;
 
 use crate::accounts;
+use crate::multitude::{COUNT, LIMITS, Multitude};
 use crate::place::Place;
 use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, silence_is_below};
 
@@ -58,28 +59,11 @@ fn calls_go_on_at_connected_and_unconnected_sockets() {
 
 #[test]
 fn ten_thousand_allocations_are_restored() {
-    const COUNT: usize = 10_000;
-    /// Of how many each is used afterwards.
-    const SAMPLE: usize = 50;
     let network = Network::new();
     let place = Place::new();
-    let settings = place.settings(&[
-        ("limits.user.allocations", "10000"),
-        ("limits.user.permissions", "10000"),
-        ("limits.answers.per_source_bytes_per_second", "10000000"),
-        ("limits.answers.total_bytes_per_second", "10000000"),
-    ]);
+    let settings = place.settings(&LIMITS);
     let mut relay = Relay::undisturbed(&network, &settings);
-    let peer = Peer::new(&network.peer.namespace, network.peer.v4.into());
-    let mut clients: Vec<_> = (0..COUNT)
-        .map(|_| {
-            let mut client = Client::udp(&network.alice, relay.plain(), relay.credential("alice"));
-            let relayed = client.allocate().expect("within the limits");
-            client.permit(peer.address()).expect("the peer's address is public");
-            (client, relayed)
-        })
-        .collect();
-    cores::leave_the_relays();
+    let mut multitude = Multitude::begin(&network, &relay);
 
     relay.kill_all();
     // Who starts it again waits until all its sockets are closed.
@@ -87,7 +71,7 @@ fn ten_thousand_allocations_are_restored() {
     let started = Instant::now();
     let next = relay.another(binary::relay(), &settings);
     relay.becomes(next);
-    let (last, _) = clients.last_mut().expect("there are many");
+    let (last, _) = multitude.clients.last_mut().expect("there are many");
     let refresh = last.signed(Method::REFRESH, |_| {});
     eventually_true(SOON, "an answer", || {
         last.send(&refresh);
@@ -95,12 +79,8 @@ fn ten_thousand_allocations_are_restored() {
     });
     println!("{COUNT} allocations restored: an answer {:?} after the start", started.elapsed());
     relay.await_ready();
-    assert_eq!(relay.allocations(), COUNT as u64);
     println!("the relay says: {}", lines_with(&relay.log(), " go on"));
-    for (client, relayed) in clients.iter_mut().step_by(SAMPLE) {
-        peer.send(*relayed, b"still there?");
-        assert_eq!(client.data(), Some((peer.address(), b"still there?".to_vec())));
-    }
+    multitude.assert_on(&relay);
 }
 
 #[test]

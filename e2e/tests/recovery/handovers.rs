@@ -14,6 +14,7 @@ use testbed::family::members;
 use testbed::{Process, eventually_true, within};
 
 use crate::accounts;
+use crate::multitude::{LIMITS, Multitude};
 use crate::place::Place;
 use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, seed, silence_is_below};
 
@@ -74,6 +75,25 @@ fn to_itself_by_a_signal() {
     lost_nothing(&course.report);
     assert!(relay.process().runs(), "the first process stays");
     accounts::are_exactly_those_of(course.calls, &network, &relay);
+}
+
+#[test]
+fn ten_thousand_allocations_go_to_another_process() {
+    let network = Network::new();
+    let place = Place::new();
+    let settings = place.settings(&LIMITS);
+    let mut relay = Relay::undisturbed(&network, &settings);
+    let mut multitude = Multitude::begin(&network, &relay);
+    let mut next = relay.another(binary::relay(), &settings);
+    await_ready(&mut next);
+    let mut former = relay.becomes(next);
+    assert!(former.wait(SOON).success(), "{}", former.output());
+    let said = former.output();
+    println!(
+        "the one before says: {}",
+        said.lines().find(|line| line.contains("handed over")).unwrap_or(&said)
+    );
+    multitude.assert_on(&relay);
 }
 
 #[test]

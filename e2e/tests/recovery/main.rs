@@ -8,6 +8,7 @@ mod both_killed;
 mod browsers;
 mod crashes;
 mod handovers;
+mod multitude;
 mod place;
 mod records_files;
 mod scene;

@@ -1,7 +1,8 @@
 //! The old relay's side, until it has handed over.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::message::{Near, PROTOCOL, Passed, Reply, Request, Welcome};
 use super::neighbours::{Neighbour, Told};
 use super::predecessors::Predecessors;
 use crate::config::{Config, TakeOver};
-use crate::net::descriptors;
+use crate::net::{descriptors, passing};
 use crate::recovery::Vault;
 use crate::recovery::records::{self, Unusable};
 use crate::recovery::state::State;
@@ -377,9 +378,6 @@ async fn stand_still(
     let patience = STANDING_STILL + FOR_EACH * frozen.relays.len() as u32;
     let offering = async {
         let mut passed = Vec::new();
-        for (local, socket) in frozen.relays {
-            passed.push((Passed::Relay { local }, descriptors::copy_of(socket)?));
-        }
         for (neighbour, line) in predecessors {
             let (near, piece) = neighbour.try_clone()?.into_passed();
             let Near { generation, .. } = near;
@@ -391,8 +389,10 @@ async fn stand_still(
             generation = records::rewrite(estate.vault, estate.state, generation, record_version)?;
         }
         pass_pieces(estate.vault, generation, &mut passed)?;
-        line.send(&Reply::Frozen { generation, descriptors: passed.len() }, &[]).await?;
+        let descriptors = frozen.relays.len() + passed.len();
+        line.send(&Reply::Frozen { generation, descriptors }, &[]).await?;
         line.pass(&passed).await?;
+        pass_relays(line, &frozen.relays).await?;
         loop {
             match line.receive().await? {
                 (Request::Neighbours { neighbours }, pieces) => told.replace(neighbours, pieces)?,
@@ -410,6 +410,18 @@ async fn stand_still(
     given
         .inspect_err(|error| tracing::warn!(%error, "the new relay took this one's place, and is gone"))
         .or(Ok(()))
+}
+
+/// Some at a time: of all of them there may be no copies, since they take half of what may be open.
+async fn pass_relays(line: &mut Line, relays: &[(SocketAddr, RawFd)]) -> Result<(), GiveError> {
+    for some in relays.chunks(passing::MOST) {
+        let copies = some.iter().map(|(local, socket)| {
+            let copy = descriptors::copy_of(*socket)?;
+            Ok((Passed::Relay { local: *local }, copy))
+        });
+        line.pass(&copies.collect::<io::Result<Vec<_>>>()?).await?;
+    }
+    Ok(())
 }
 
 /// A vault in memory is the keeper's own: another keeper gets the records of it.
