@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use testbed::process;
 
-use crate::support::{ALICE, Call, Client, Daemon, Packet, UDP, is_closed, receive, wait_until};
+use crate::support::{ALICE, Call, Client, Daemon, Packet, Site, UDP, is_closed, receive, wait_until};
 
 /// A TCP listener on a free port.
 const TCP: &str = "listeners = [{ transport = 'tcp', address = '127.0.0.1:0' }]";
@@ -27,6 +27,17 @@ fn a_call_goes_on_whatever_signal_ends_its_relay() {
     assert_eq!(relay.metric("edgerelay_restarts_total", &["reason=\"fault\""]), 1);
     assert_eq!(relay.metric("edgerelay_records_left_out_total", &[]), 0);
     assert_eq!(call.client.refresh(0), 0);
+}
+
+#[test]
+fn so_does_one_with_a_directory_however_often() {
+    let site = Site::new();
+    let relay = site.serve(UDP);
+    let mut call = Call::udp(&relay);
+    for _ in 0..5 {
+        relay.crash(Signal::KILL);
+        call.assert_on();
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Serving {
         let file = open(directory, SERVING)?;
         flock(&file, FlockOperation::LockShared)?;
         // The kernel closes what a killed process has by number: who sees this closed finds all sockets closed too.
-        let last = fcntl_dupfd_cloexec(&file, last_number());
+        let last = fcntl_dupfd_cloexec(&file, last_numbers());
         Ok(Self(last.map_or(file, File::from)))
     }
 
@@ -49,7 +49,9 @@ impl Serving {
     /// no time for that later.
     pub fn make_room(directory: &Path) -> io::Result<()> {
         let file = open(directory, SERVING)?;
-        Ok(fcntl_dupfd_cloexec(&file, last_number()).map(drop)?)
+        // Where both numbers are taken the table is that long.
+        let _ = fcntl_dupfd_cloexec(&file, last_numbers());
+        Ok(())
     }
 
     /// Shows it no more, whoever has another descriptor of it.
@@ -71,9 +73,10 @@ impl AsRawFd for Serving {
     }
 }
 
-/// The number of a descriptor behind all others.
-fn last_number() -> RawFd {
-    descriptors::raise_limit().min(HIGHEST) as RawFd - 1
+/// The first of two numbers behind all others: the one is this process's, the other may still be that of the one that
+/// was killed before it in the same table.
+fn last_numbers() -> RawFd {
+    descriptors::raise_limit().min(HIGHEST) as RawFd - 2
 }
 
 fn open(directory: &Path, name: &str) -> io::Result<File> {
@@ -102,6 +105,20 @@ mod tests {
         assert!(Starting::try_begin(directory.path()).unwrap().is_none());
         drop(first);
         assert!(Starting::try_begin(directory.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn each_process_of_a_table_has_a_number_behind_all_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut killed = Serving::show(directory.path()).unwrap();
+        for _ in 0..3 {
+            let next = Serving::show(directory.path()).unwrap();
+            Serving::make_room(directory.path()).unwrap();
+            for serving in [&killed, &next] {
+                assert!(serving.as_raw_fd() >= last_numbers());
+            }
+            killed = next;
+        }
     }
 
     #[test]
