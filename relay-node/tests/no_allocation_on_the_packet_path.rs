@@ -14,7 +14,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use stun::TransactionId;
-use support::{Client, Identity, NodePlan, Packet, Wire, peer, receive};
+use support::{Client, Dynasty, Identity, NodePlan, Packet, Wire, peer, receive};
 use turn::Transport;
 use turn_client::{Path, channel_data, send_indication};
 
@@ -176,7 +176,9 @@ fn packets_of_live_allocations_allocate_nothing() {
     let identity = Identity::new();
     let mut plan = NodePlan::udp().listen(Transport::Tcp, ANY_PORT).listen(Transport::Tls, ANY_PORT);
     plan.listeners[2].tls = Some(identity.certificates());
-    let node = plan.start();
+    // As shipped, with records.
+    let mut dynasty = Dynasty::new();
+    let node = dynasty.records(plan).start();
     let (udp, tcp, tls) = (node.address(), node.address_of(1), node.address_of(2));
     let plain = |_| [talk(Client::udp(udp)), talk(Client::tcp(tcp))];
     let mut talks: Vec<_> = (0..CLIENTS).flat_map(plain).collect();
@@ -196,19 +198,8 @@ fn packets_of_live_allocations_allocate_nothing() {
     assert!(datagrams > calls, "{datagrams} datagrams in {calls} calls: the bursts were not taken as such");
 
     // From client to client, of one worker and of two.
-    let node = NodePlan::udp().workers(2).start();
-    let mut ring: Vec<_> = (0..2 * CLIENTS)
-        .map(|_| {
-            let mut client = Client::udp(node.address());
-            let relayed = client.allocate();
-            (client, relayed)
-        })
-        .collect();
-    for number in 0..ring.len() {
-        let [next, last] = [1, ring.len() - 1].map(|step| ring[(number + step) % ring.len()].1);
-        ring[number].0.bind(CHANNEL, next);
-        ring[number].0.bind(CHANNEL + 1, last);
-    }
+    let node = dynasty.records(NodePlan::udp().workers(2)).start();
+    let mut ring = node.ring(2 * CLIENTS, CHANNEL);
     for size in SIZES {
         assert_settles(
             |payload| round_of_clients(&mut ring, payload),

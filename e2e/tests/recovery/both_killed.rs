@@ -1,6 +1,7 @@
 //! `kill -9` of keeper and relay, and `serve` again on the same directory, as after the restart of a container.
 
 use std::net::UdpSocket;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use edgerelay_e2e::Network;
@@ -15,10 +16,14 @@ use testbed::eventually_true;
 use crate::accounts;
 use crate::multitude::{COUNT, LIMITS, Multitude};
 use crate::place::Place;
-use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, silence_is_below};
+use crate::scene::{
+    CALLS, OF_EACH_USER, SETTINGS, SOON, await_ready, during, nobody_acted, silence_is_below,
+};
 
 /// What is aimed at is a second; a busy machine has less time for the relay.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How long calls go on before they are disturbed, and after.
+const UNDISTURBED: Duration = Duration::from_secs(2);
 const ALLOCATION_MISMATCH: u16 = 437;
 
 #[test]
@@ -32,11 +37,12 @@ fn calls_go_on_at_connected_and_unconnected_sockets() {
     let mut relay = Relay::undisturbed(&network, &settings);
     let calls = Calls::begin(&network, &relay, CALLS, OF_EACH_USER);
     let course = during(&network, &relay, calls, || {
-        std::thread::sleep(Duration::from_secs(2));
+        thread::sleep(UNDISTURBED);
         let killed = Instant::now();
         relay.kill_all();
-        let next = relay.another(binary::relay(), &settings);
-        std::thread::sleep(Duration::from_secs(5));
+        let mut next = relay.another(binary::relay(), &settings);
+        await_ready(&mut next);
+        thread::sleep(UNDISTURBED);
         (next, killed)
     });
     let (next, killed) = course.outcome;

@@ -11,12 +11,14 @@ use edgerelay_e2e::relay::Relay;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use testbed::family::members;
-use testbed::{Process, eventually_true, within};
+use testbed::{Process, within};
 
 use crate::accounts;
 use crate::multitude::{LIMITS, Multitude};
 use crate::place::Place;
-use crate::scene::{CALLS, OF_EACH_USER, SETTINGS, SOON, during, nobody_acted, seed, silence_is_below};
+use crate::scene::{
+    CALLS, OF_EACH_USER, SETTINGS, SOON, await_ready, during, nobody_acted, seed, silence_is_below,
+};
 
 const DURATION: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -174,13 +176,6 @@ fn to_one_that_is_killed_in_the_midst() {
 fn start_with(relay: &Relay<'_>, place: &Place, program: &Path, workers: u32) -> Process {
     let workers = format!("{{ count = {workers}, pin = false }}");
     relay.another(program, &place.settings(&[SETTINGS[1], ("workers", &workers)]))
-}
-
-fn await_ready(process: &mut Process) {
-    eventually_true(SOON, "the successor to serve", || {
-        assert!(process.runs(), "the successor has ended:\n{}", process.output());
-        process.output().contains(" ready workers=")
-    });
 }
 
 fn lost_nothing(report: &Report) {

@@ -10,6 +10,7 @@ use edgerelay_e2e::pace::Over;
 use edgerelay_e2e::passers_by::{PassersBy, pass_by};
 use edgerelay_e2e::relay::Relay;
 use rand::RngExt as _;
+use testbed::{Process, eventually_true};
 
 pub(crate) const CALLS: usize = 200;
 /// What a user may have by default.
@@ -71,6 +72,14 @@ pub(crate) fn nobody_acted(report: &Report) {
 pub(crate) fn silence_is_below(most: Duration, report: &Report) {
     let gap = report.largest_gap();
     assert!(gap < most, "a call was silent for {gap:?}");
+}
+
+/// Waits until a relay that was started beside another one serves.
+pub(crate) fn await_ready(process: &mut Process) {
+    eventually_true(SOON, "the relay that was started to serve", || {
+        assert!(process.runs(), "it has ended:\n{}", process.output());
+        process.output().contains(" ready workers=")
+    });
 }
 
 /// What a scenario's random moments follow from: another one each time, or `RECOVERY_SEED`.

@@ -1,8 +1,6 @@
 //! Workers that stand still lose nothing and go on, with all they had or with what another process does not
 //! serve.
 
-use std::net::UdpSocket;
-
 use turn::Transport;
 
 use crate::support::{Client, Dynasty, Node, NodePlan, Packet, peer, receive, wait_until};
@@ -41,18 +39,7 @@ fn what_is_on_its_way_between_workers_is_not_held() {
     let mut plan = NodePlan::udp().workers(3);
     plan.steering = false;
     let node = plan.start();
-    let mut ring: Vec<(Client<UdpSocket>, _)> = (0..9)
-        .map(|_| {
-            let mut client = Client::udp(node.address());
-            let relayed = client.allocate();
-            (client, relayed)
-        })
-        .collect();
-    for number in 0..ring.len() {
-        let (next, last) = (ring[(number + 1) % 9].1, ring[(number + 8) % 9].1);
-        ring[number].0.bind(CHANNEL, next);
-        ring[number].0.bind(CHANNEL + 1, last);
-    }
+    let mut ring = node.ring(9, CHANNEL);
     for round in 0..20u8 {
         ring.iter_mut().for_each(|(client, _)| client.send_channel(CHANNEL, &[round]));
         node.workers.freeze().unwrap();

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use turn::{
     AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddress,
     RelayAddresses, Settings, Transport,
 };
+
+use super::Client;
 
 /// A relay that is to be.
 pub struct NodePlan {
@@ -159,6 +161,24 @@ impl Node {
     /// Where the listener at `place` in the plan is.
     pub fn address_of(&self, place: usize) -> SocketAddr {
         self.workers.bound()[place].address
+    }
+
+    /// So many clients with their relayed addresses. By `channel` each reaches the next one's, and by the channel
+    /// after it the one's before.
+    pub fn ring(&self, count: usize, channel: u16) -> Vec<(Client<UdpSocket>, SocketAddr)> {
+        let mut ring: Vec<_> = (0..count)
+            .map(|_| {
+                let mut client = Client::udp(self.address());
+                let relayed = client.allocate();
+                (client, relayed)
+            })
+            .collect();
+        for number in 0..count {
+            let [next, last] = [1, count - 1].map(|step| ring[(number + step) % count].1);
+            ring[number].0.bind(channel, next);
+            ring[number].0.bind(channel + 1, last);
+        }
+        ring
     }
 
     /// What the sockets of all workers have counted of one thing.
