@@ -4,6 +4,7 @@
 //! [`Config`] that nothing has to check again, or into every [`Problem`] that there is. `document`
 //! holds the settings as written, with their defaults; each section has a file that checks it.
 
+mod cluster;
 mod credentials;
 mod document;
 mod files;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use turn::{Lifetimes, Quota, Realm, Transport};
 
+pub use cluster::{Cluster, Grpc, Https, Issuing, Redis, RedisMode};
 pub use credentials::{Credentials, Nonce};
 pub use files::{File, Files};
 pub use host::Host;
@@ -83,6 +85,8 @@ pub struct Config {
     pub workers: Workers,
     /// What outlives the process.
     pub recovery: Recovery,
+    /// The fleet that it belongs to, if any.
+    pub cluster: Option<Cluster>,
     /// Where the admin server listens.
     pub admin: SocketAddr,
     /// What is told to whom.
@@ -215,6 +219,7 @@ fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Hos
         lifetimes: lifetimes?,
         workers: Workers { count, pin: document.workers.pin },
         recovery: recovery?,
+        cluster: None,
         admin: admin?,
         telemetry: telemetry?,
         warnings: Vec::new(),
