@@ -4,11 +4,12 @@
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
-//! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
-//! all nodes share, [`tally`] what is told of it all.
+//! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
 
 pub mod keyring;
 pub mod link;
+pub mod node;
 pub mod seal;
 mod state;
 pub mod tally;
@@ -24,9 +25,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config;
+use crate::config::{self, Files};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
+use node::Node;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -38,9 +40,13 @@ const MOST_ORDERS: usize = 64;
 const GOOD_BYE: Duration = Duration::from_millis(500);
 
 /// What the fleet's part is started with.
-pub struct Plan {
+pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
+    /// The relay.
+    pub node: Arc<Node>,
+    /// The files that it names, as they were read.
+    pub files: &'a Files,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -87,6 +93,8 @@ pub struct Context {
     pub link: Link,
     /// What its values are sealed and opened with.
     pub seal: Seal,
+    /// The relay.
+    pub node: Arc<Node>,
     /// What the configuration says of the fleet.
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
@@ -118,7 +126,7 @@ pub enum ClusterError {
 ///
 /// # Errors
 /// When the configuration names what cannot be used, or the system has no thread for it.
-pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
+pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let seal = Seal::new(plan.config.fleet_key.expose().as_bytes(), &plan.config.fleet)?;
     let tally = Arc::new(Tally::default());
@@ -126,11 +134,12 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let (end, ending) = watch::channel(false);
     let (link, keeper) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, Arc::clone(&tally))?
+        Link::start(&plan.config, plan.files, Arc::clone(&tally))?
     };
     let context = Context {
         link,
         seal,
+        node: plan.node,
         config: Arc::new(plan.config),
         incarnation: Incarnation(rand::random()),
         orders,
@@ -138,9 +147,9 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         fleet: Arc::default(),
         ending,
     };
-    let known = plan.known.unwrap_or_default();
+    let (known, nonce_lifetime) = (plan.known.unwrap_or_default(), plan.nonce_lifetime);
     let serve = move || {
-        runtime.block_on(run(context, known, plan.nonce_lifetime));
+        runtime.block_on(run(context, known, nonce_lifetime));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };
