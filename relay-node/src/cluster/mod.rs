@@ -9,6 +9,7 @@
 
 pub mod keyring;
 pub mod link;
+pub mod quota;
 pub mod registry;
 pub mod seal;
 mod state;
