@@ -1,13 +1,12 @@
 //! Where workers' questions are answered.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::{self, Future};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval};
 use turn::QuotaTicket;
 use turn::credentials::UserId;
 
@@ -16,7 +15,6 @@ use super::shares::Shares;
 use crate::cluster::link::Link;
 use crate::cluster::registry::entry::{Life, NodeName};
 use crate::cluster::seal::Seal;
-use crate::cluster::tally::Tally;
 
 /// Whether a user may have one allocation more than this node has counted for it without that one.
 #[derive(Clone, Debug)]
@@ -46,24 +44,21 @@ pub trait Relay: Send + 'static {
 /// Where workers' questions are answered, and the shares of this node in users' quotas are kept in Redis.
 ///
 /// One batch is under way at a time, with all that came since the one before: so no share is counted while another batch
-/// is about to change it. Nobody waits longer than [`PATIENCE`].
+/// is about to change it. A worker waits for [`PATIENCE`] and then decides alone: what is older is no question any more.
 pub struct Desk<R> {
     link: Link,
     seal: Seal,
-    tally: Arc<Tally>,
     node: Node,
     relay: R,
     shares: Shares,
     /// Questions that came since the batch under way was sent.
-    queue: VecDeque<Question>,
-    /// Those of the batch under way, in their order; none for who has its answer already.
-    asked: Vec<(UserId, Option<Question>)>,
+    queue: Vec<Question>,
     /// The connection that the shares were written on.
     epoch: u64,
 }
 
 /// A client waits for Redis no longer than this.
-pub const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// What changed without a question is written behind so often.
 const BEHIND: Duration = Duration::from_millis(100);
 /// Questions in one batch, and users besides.
@@ -72,21 +67,23 @@ const MOST: usize = 1000;
 /// A batch under way.
 type Flight = Pin<Box<dyn Future<Output = Landing> + Send>>;
 
-/// What came of a batch: of each user what was asked, and how many were granted if Redis has said it.
-struct Landing(Vec<(UserId, Ask, Option<u32>)>);
+/// What came of a batch.
+struct Landing {
+    questions: Vec<Question>,
+    /// What was asked for each user, and how many more were granted if Redis has said it.
+    users: Vec<(UserId, Ask, Option<u32>)>,
+}
 
 impl<R: Relay> Desk<R> {
     /// A desk for the questions of one life of a node.
-    pub fn new(link: &Link, seal: Seal, tally: Arc<Tally>, node: &NodeName, life: Life, relay: R) -> Self {
+    pub fn new(link: &Link, seal: Seal, node: &NodeName, life: Life, relay: R) -> Self {
         Self {
             link: link.within(PATIENCE),
             seal,
-            tally,
             node: Node::new(node, life),
             relay,
             shares: Shares::default(),
-            queue: VecDeque::new(),
-            asked: Vec::new(),
+            queue: Vec::new(),
             epoch: 0,
         }
     }
@@ -99,19 +96,16 @@ impl<R: Relay> Desk<R> {
         let mut ended = std::pin::pin!(ended);
         loop {
             tokio::select! {
-                () = &mut ended => return self.give_up(None),
-                question = questions.recv(), if self.queue.len() < MOST => {
-                    let Some(question) = question else { return };
-                    self.queue.push_back(question);
-                    while self.queue.len() < MOST && let Ok(question) = questions.try_recv() {
-                        self.queue.push_back(question);
+                () = &mut ended => return,
+                count = questions.recv_many(&mut self.queue, MOST), if self.queue.len() < MOST => {
+                    if count == 0 {
+                        return;
                     }
                 }
                 landing = landing(&mut flight) => {
                     flight = None;
                     self.land(landing);
                 }
-                () = sleep_until_some(self.next_late()) => self.give_up(Some(Instant::now())),
                 _ = behind.tick() => self.look_behind(),
             }
             if flight.is_none() {
@@ -122,22 +116,23 @@ impl<R: Relay> Desk<R> {
 
     /// Sends all that waits. Without Redis, nobody waits for it.
     fn take_off(&mut self) -> Option<Flight> {
+        let mut questions = std::mem::take(&mut self.queue);
+        questions.retain(|question| question.asked.elapsed() < PATIENCE);
+        let written_behind = self.shares.take(Instant::now(), MOST);
         let state = self.link.state().borrow().clone();
         if !state.up {
-            self.give_up(None);
+            questions.iter().for_each(|question| self.relay.answer(question, true));
+            let users = written_behind.into_iter().chain(questions.into_iter().map(|question| question.user));
+            users.for_each(|user| self.sent(&user, self.relay.allocations_of(&user)));
             return None;
         }
         if state.epoch != self.epoch {
             self.epoch = state.epoch;
             self.shares.change_all();
         }
-        let mut wanted: BTreeMap<UserId, u32> = BTreeMap::new();
-        self.asked = self.queue.drain(..).map(|question| (question.user.clone(), Some(question))).collect();
-        for (user, _) in &self.asked {
-            *wanted.entry(user.clone()).or_default() += 1;
-        }
-        for user in self.shares.take(Instant::now(), MOST) {
-            wanted.entry(user).or_default();
+        let mut wanted: BTreeMap<UserId, u32> = written_behind.into_iter().map(|user| (user, 0)).collect();
+        for question in &questions {
+            *wanted.entry(question.user.clone()).or_default() += 1;
         }
         if wanted.is_empty() {
             return None;
@@ -148,7 +143,8 @@ impl<R: Relay> Desk<R> {
         Some(Box::pin(async move {
             let mut answers = script::ask(&link, &node, limit, &asks).await.unwrap_or_default().into_iter();
             let parts = users.into_iter().zip(asks);
-            Landing(parts.map(|(user, ask)| (user, ask, answers.next().flatten())).collect())
+            let users = parts.map(|(user, ask)| (user, ask, answers.next().flatten())).collect();
+            Landing { questions, users }
         }))
     }
 
@@ -161,58 +157,27 @@ impl<R: Relay> Desk<R> {
         Ask { key: self.link.key(&format!("quota:{name}")), held, wanted }
     }
 
-    fn land(&mut self, Landing(parts): Landing) {
-        let now = Instant::now();
+    fn land(&mut self, Landing { questions, users }: Landing) {
         let mut left = BTreeMap::new();
-        for (user, ask, granted) in parts {
+        for (user, ask, granted) in users {
             // Without an answer the share may be there or not: it is written again when it is to be renewed.
-            self.shares.sent(&user, ask.held + granted.unwrap_or(ask.wanted), now);
-            left.insert(user, granted);
+            self.sent(&user, ask.held + granted.unwrap_or(ask.wanted));
+            left.insert(user, granted.unwrap_or(u32::MAX));
         }
-        for (user, question) in std::mem::take(&mut self.asked) {
-            let granted = left.get_mut(&user).and_then(Option::as_mut).map(|left| {
-                let granted = *left > 0;
-                *left = left.saturating_sub(1);
-                granted
-            });
-            match (question, granted) {
-                (Some(question), Some(granted)) => {
-                    self.answer(&question, granted, if granted { "granted" } else { "refused" });
-                }
-                (Some(question), None) => self.answer(&question, true, "away"),
-                // It was answered before Redis was: it is there whatever Redis said.
-                (None, Some(false)) => self.shares.change(user),
-                (None, _) => {}
+        for question in questions {
+            let left = left.entry(question.user.clone()).or_default();
+            let granted = *left > 0;
+            *left = left.saturating_sub(1);
+            self.relay.answer(&question, granted);
+            if !granted && question.asked.elapsed() >= PATIENCE {
+                // The worker did not wait: it is there all the same.
+                self.shares.change(question.user);
             }
         }
     }
 
-    /// Leaves it to the node's own limit for who has waited until `now`, or for all.
-    fn give_up(&mut self, now: Option<Instant>) {
-        let is_late = |question: &Question| now.is_none_or(|now| question.asked + PATIENCE <= now);
-        let why = if now.is_some() { "late" } else { "away" };
-        let mut late = Vec::new();
-        for (_, question) in &mut self.asked {
-            late.extend(question.take_if(|question| is_late(question)));
-        }
-        while let Some(question) = self.queue.pop_front_if(|question| is_late(question)) {
-            late.push(question);
-        }
-        for question in late {
-            self.answer(&question, true, why);
-            self.shares.change(question.user);
-        }
-    }
-
-    fn answer(&self, question: &Question, granted: bool, outcome: &'static str) {
-        self.tally.count("quota_answers", outcome);
-        self.relay.answer(question, granted);
-    }
-
-    /// When somebody will have waited for long enough.
-    fn next_late(&self) -> Option<Instant> {
-        let asked = self.asked.iter().find_map(|(_, question)| question.as_ref());
-        asked.into_iter().chain(self.queue.front()).map(|question| question.asked + PATIENCE).min()
+    fn sent(&mut self, user: &UserId, count: u32) {
+        self.shares.sent(user, count, Instant::now());
     }
 
     fn look_behind(&mut self) {
@@ -228,13 +193,6 @@ impl<R: Relay> Desk<R> {
 async fn landing(flight: &mut Option<Flight>) -> Landing {
     match flight {
         Some(flight) => flight.await,
-        None => future::pending().await,
-    }
-}
-
-async fn sleep_until_some(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment.into()).await,
         None => future::pending().await,
     }
 }

@@ -1,12 +1,13 @@
 //! The nodes that this one knows by now, and for how long it goes on with what it knows.
 //!
-//! Redis forgets an entry that is not renewed, and says with each for how long it will keep it: for that long an entry
-//! is believed here, counted from before it was asked for. So a node that has died is nobody's choice once its entry
-//! would be gone, read again or not.
+//! Known are those that were read last: who has left, drains or has become full is not known for longer than from one round
+//! to the next. Redis forgets an entry that is not renewed, and says with each for how long it will keep it: it is not
+//! believed for longer, counted from before it was asked for. So a node that has died is nobody's choice once its entry is
+//! gone, read again or not.
 //!
 //! That holds while Redis answers. Once it does not, no node can renew its entry, and what is known by then is the best
 //! that anybody knows: it stays until Redis is back, and then for as long as an entry lives, so that the others, who come
-//! back at the same time, can tell of themselves again.
+//! back at the same time, can tell of themselves again. The same goes for a Redis that has lost what it had.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,15 +20,14 @@ use super::snapshot::Choice;
 /// How long Redis keeps an entry that is not renewed.
 pub(super) const LIFE: Duration = Duration::from_millis(2500);
 
-/// More than three rounds of samples bring.
-const MOST: usize = 512;
-
 /// The nodes that are known, each with the choices of it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     nodes: HashMap<NodeName, Seen>,
     /// Whether Redis did not answer when it was last asked.
     away: bool,
+    /// Until when others may not have told of themselves again.
+    grace: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,6 @@ impl Known {
         let left = left.min(LIFE);
         let until = now + left;
         let told = until.checked_sub(LIFE).unwrap_or(now);
-        let has_room = self.nodes.len() < MOST;
         match self.nodes.get_mut(&entry.name) {
             Some(seen) if seen.entry.life == entry.life => {
                 if entry.renewal < seen.entry.renewal {
@@ -61,17 +60,11 @@ impl Known {
             }
             Some(seen) if seen.entry.life > entry.life => return Err(Distrust::Old),
             Some(seen) => *seen = Seen::new(entry, until),
-            None if has_room => {
+            None => {
                 self.nodes.insert(entry.name.clone(), Seen::new(entry, until));
             }
-            None => {}
         }
         Ok(())
-    }
-
-    /// Forgets a node that is gone.
-    pub(super) fn forget(&mut self, name: &NodeName) {
-        self.nodes.remove(name);
     }
 
     /// Redis did not answer: nothing is forgotten from now on.
@@ -79,12 +72,21 @@ impl Known {
         self.away = true;
     }
 
-    /// Redis has answered.
-    pub(super) fn answered(&mut self, now: Instant) {
-        if std::mem::take(&mut self.away) {
+    /// Redis has answered, and may have lost what it had.
+    pub(super) fn answered(&mut self, now: Instant, has_lost: bool) {
+        if std::mem::take(&mut self.away) || has_lost {
+            self.grace = Some(now + LIFE);
             for seen in self.nodes.values_mut() {
                 seen.until = seen.until.max(now + LIFE);
             }
+        }
+    }
+
+    /// Forgets all but these, unless others may be there that have not told of themselves again.
+    pub(super) fn keep_only(&mut self, names: &[NodeName], now: Instant) {
+        if self.grace.is_none_or(|end| end <= now) {
+            self.grace = None;
+            self.nodes.retain(|name, _| names.contains(name));
         }
     }
 
@@ -193,7 +195,8 @@ mod tests {
         world.known.keep();
         assert_eq!(world.known.next_lapse(), None);
         assert!(world.knows("a", 60_000));
-        world.known.answered(world.at(60_000));
+        world.known.answered(world.at(60_000), false);
+        world.known.keep_only(&[], world.at(60_000));
         assert!(world.knows("a", 62_499));
         assert!(!world.knows("a", 62_500));
     }
@@ -226,13 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_a_bounded_number() {
+    fn who_is_read_no_more_is_forgotten_unless_redis_has_forgotten_it_too() {
         let mut world = World::new();
-        for number in 0..MOST + 50 {
-            world.take(entry(&format!("n{number}"), 1), 0, 2500).unwrap();
-        }
-        assert_eq!(world.known.len(), MOST);
-        world.known.forget(&name("n1"));
-        assert_eq!(world.known.len(), MOST - 1);
+        world.take(renewed(1), 0, 2500).unwrap();
+        world.take(entry("b", 1), 0, 2500).unwrap();
+        world.known.answered(world.at(1000), true);
+        world.known.keep_only(&[name("b")], world.at(1000));
+        assert!(world.knows("a", 3499) && world.knows("b", 3499));
+        world.take(renewed(2), 3499, 2500).unwrap();
+        world.take(Entry { renewal: 2, ..entry("b", 1) }, 3499, 2500).unwrap();
+        world.known.answered(world.at(3500), false);
+        world.known.keep_only(&[name("b")], world.at(3500));
+        assert!(!world.knows("a", 3500) && world.knows("b", 3500));
     }
 }

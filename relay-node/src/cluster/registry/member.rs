@@ -62,6 +62,9 @@ pub struct Member {
     renewal: u64,
     /// The entry as it was written last.
     written: Vec<u8>,
+    /// When that was, and whether Redis has lost it since.
+    written_at: Option<Instant>,
+    has_lost: bool,
     /// Whether a node that began later has the same name: that one is meant.
     displaced: bool,
     /// Names in the sets that nobody bears.
@@ -95,6 +98,8 @@ impl Member {
             chosen: Chosen::default(),
             renewal: 0,
             written: Vec::new(),
+            written_at: None,
+            has_lost: false,
             displaced: false,
             dead: BTreeSet::new(),
             broken: BTreeSet::new(),
@@ -168,26 +173,24 @@ impl Member {
     }
 
     async fn tell_and_read(&mut self, entry: &Entry, now: u64) -> Result<(), Away> {
-        let names = self.tell(entry, now).await?;
+        let mut names = self.tell(entry, now).await?;
         let commands = names.iter().flat_map(|name| {
             let key = key_of(&self.link, name);
             sample::entry_commands(&key).map(|command| (key.clone(), command))
         });
-        let commands = commands.collect();
         let asked = Instant::now();
-        let answers = self.ask(commands).await?;
-        self.known.answered(asked);
+        let answers = self.ask(commands.collect()).await?;
+        self.known.answered(asked, self.has_lost);
         let (answers, _) = answers.as_chunks::<2>();
-        for (name, [entry, left]) in names.iter().zip(answers) {
-            match self.read(name, entry, left, asked, now) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.known.forget(name);
-                    self.dead.insert(name.as_str().into());
-                }
-                Err(why) => self.distrust(name, why),
-            }
-        }
+        let mut answers = answers.iter();
+        names.retain(|name| {
+            let Some([entry, left]) = answers.next() else { return false };
+            self.read(name, entry, left, asked, now).unwrap_or_else(|why| {
+                self.distrust(name, why);
+                true
+            })
+        });
+        self.known.keep_only(&names, asked);
         self.known.lapse(Instant::now());
         Ok(())
     }
@@ -215,9 +218,10 @@ impl Member {
         let sampled = commands.len();
         commands.extend(self.sets.iter().flat_map(Sets::commands));
         let keys: Vec<String> = commands.iter().skip(sampled).map(|(key, _)| key.clone()).collect();
+        let asked = Instant::now();
         let answers = self.ask(commands).await?;
-        if let Some(before) = answers.get(own) {
-            self.look_at_former(before, now);
+        if let Some(former) = answers.get(own) {
+            self.look_at_former(former, asked, now);
         }
         let mut names = Vec::new();
         for (_, members) in keys.iter().zip(answers.into_iter().skip(sampled)) {
@@ -243,14 +247,15 @@ impl Member {
     }
 
     /// What stood in the own entry's place.
-    fn look_at_former(&mut self, before: &Value, now: u64) {
-        let life = match self.open(&self.identity.name, before, now) {
-            Ok(entry) => entry.map(|entry| entry.life),
-            Err(why) => {
-                self.distrust(&self.identity.name.clone(), why);
-                None
-            }
-        };
+    fn look_at_former(&mut self, former: &Value, asked: Instant, now: u64) {
+        let former = self.open(&self.identity.name, former, now).unwrap_or_else(|why| {
+            self.distrust(&self.identity.name.clone(), why);
+            None
+        });
+        let life = former.map(|entry| entry.life);
+        let expected = self.written_at.is_some_and(|at| asked.duration_since(at) < LIFE - ON_THE_WAY);
+        self.has_lost = expected && life.is_none();
+        self.written_at = (!self.displaced).then_some(asked);
         let displaced = life.is_some_and(|life| life > self.identity.life);
         if displaced != self.displaced {
             self.displaced = displaced;
@@ -269,14 +274,25 @@ impl Member {
     }
 
     /// Takes what was read for `name`; false if nothing is there.
-    fn read(&mut self, name: &NodeName, entry: &Value, left: &Value, asked: Instant, now: u64) -> Result<bool, Distrust> {
-        let Some(entry) = self.open(name, entry, now)? else { return Ok(false) };
-        match left {
-            Value::Int(left @ 1..) => self.known.take(entry, asked, Duration::from_millis(left.cast_unsigned()))?,
-            Value::Int(-1) => return Err(Distrust::Lasting),
-            _ => return Ok(false),
+    fn read(
+        &mut self,
+        name: &NodeName,
+        entry: &Value,
+        left: &Value,
+        asked: Instant,
+        now: u64,
+    ) -> Result<bool, Distrust> {
+        match (self.open(name, entry, now)?, left) {
+            (Some(_), Value::Int(-1)) => Err(Distrust::Lasting),
+            (Some(entry), Value::Int(left @ 1..)) => {
+                self.known.take(entry, asked, Duration::from_millis(left.cast_unsigned()))?;
+                Ok(true)
+            }
+            _ => {
+                self.dead.insert(name.as_str().into());
+                Ok(false)
+            }
         }
-        Ok(true)
     }
 
     fn open(&self, name: &NodeName, entry: &Value, now: u64) -> Result<Option<Entry>, Distrust> {
