@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use turn::QuotaTicket;
 use turn::credentials::UserId;
 
 use super::script::{self, Ask, Node};
@@ -15,19 +14,7 @@ use super::shares::Shares;
 use crate::cluster::link::Link;
 use crate::cluster::registry::entry::{Life, NodeName};
 use crate::cluster::seal::Seal;
-
-/// Whether a user may have one allocation more than this node has counted for it without that one.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The worker that asks.
-    pub worker: usize,
-    /// What for.
-    pub ticket: QuotaTicket,
-    /// Whose allocation it is.
-    pub user: UserId,
-    /// When: the client waits since.
-    pub asked: Instant,
-}
+use crate::worker::Question;
 
 /// What the desk needs of the relay.
 pub trait Relay: Send + 'static {
