@@ -9,11 +9,12 @@ use redis::{Cmd, Value, cmd};
 use turn::{AddressFamily, Transport};
 
 use super::chosen::Chosen;
-use super::entry::{Distrust, Entry, Life, Load, NodeName, TlsNames};
+use super::entry::{Distrust, Entry, Life, NodeName};
 use super::known::{Known, LIFE};
 use super::sample::{self, Sets};
 use super::snapshot::Choice;
 use crate::cluster::link::{Away, Link, Script};
+use crate::cluster::node::{Load, TlsNames};
 use crate::cluster::seal::Seal;
 use crate::cluster::tally::Tally;
 
@@ -41,8 +42,6 @@ pub struct Told {
     pub internal: Option<SocketAddr>,
     /// How much it has to do.
     pub load: Load,
-    /// Whether it takes no new calls.
-    pub draining: bool,
 }
 
 /// A node's part in the registry.
@@ -170,10 +169,10 @@ impl Member {
     fn entry(&mut self, told: Told, now: u64) -> Entry {
         self.renewal += 1;
         let Identity { name, life, zone, version } = self.identity.clone();
-        let Told { addresses, tls, internal, load, draining } = told;
+        let Told { addresses, tls, internal, load } = told;
         let (renewal, told_at) = (self.renewal, now);
         let degraded = self.tally.degraded().unwrap_or_default();
-        Entry { name, life, renewal, told_at, addresses, tls, zone, version, internal, load, draining, degraded }
+        Entry { name, life, renewal, told_at, addresses, tls, zone, version, internal, load, degraded }
     }
 
     async fn tell_and_read(&mut self, entry: &Entry, now: u64) -> Result<(), Away> {

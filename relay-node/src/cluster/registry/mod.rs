@@ -23,6 +23,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use turn::Alternates;
 
+use super::node::Node;
+use crate::config;
+
 pub use directory::Directory;
 pub use member::{Identity, Member, Told};
 
@@ -64,6 +67,22 @@ pub async fn run(
         let alternates = snapshot::alternates(&known, member.zone());
         relay.set_alternates(Arc::new(Alternates::new(alternates)));
         directory.set(known);
+    }
+}
+
+impl Relay for (Arc<Node>, Arc<config::Cluster>) {
+    fn told(&self) -> Told {
+        let (node, config) = self;
+        Told {
+            addresses: node.direct_addresses().to_vec(),
+            tls: node.tls(),
+            internal: config.grpc.as_ref().map(|grpc| grpc.advertised),
+            load: node.load(),
+        }
+    }
+
+    fn set_alternates(&self, alternates: Arc<Alternates>) {
+        self.0.set_alternates(&alternates);
     }
 }
 

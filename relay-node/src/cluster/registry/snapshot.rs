@@ -94,7 +94,7 @@ impl Choice {
     }
 
     fn takes_calls(&self) -> bool {
-        !self.entry.draining && self.entry.load.left() > 0
+        !self.entry.load.draining && self.entry.free() > 0
     }
 
     /// This node is never less than the others for its own troubles: what it has with Redis, they have too.
@@ -104,14 +104,14 @@ impl Choice {
 
     /// What it can take beyond those who are on their way.
     fn left(&self) -> u64 {
-        self.entry.load.left().saturating_sub(self.chosen.load(Ordering::Relaxed)).into()
+        self.entry.free().saturating_sub(self.chosen.load(Ordering::Relaxed)).into()
     }
 }
 
 /// Up to whose turn nodes are needed, so that a tenth of what those can have that come by `way` is free.
 fn last_turn(nodes: &[Choice], zone: &str, way: Way) -> Turn {
     let (mut left, mut capacity) = (0, 0);
-    let is_there = |node: &&Choice| !node.entry.draining && node.addresses().any(|at| way_of(&at) == way);
+    let is_there = |node: &&Choice| !node.entry.load.draining && node.addresses().any(|at| way_of(&at) == way);
     for turn in TURNS {
         for node in nodes.iter().filter(is_there).filter(|node| node.turn(zone) == turn) {
             left += node.left();
@@ -141,7 +141,7 @@ fn busiest(nodes: &[Choice]) -> u64 {
 /// What it can take, half of it where it is the busiest one by far.
 fn room(entry: &Entry, busiest: u64) -> u32 {
     let scale = u128::from(busiest.max(LITTLE));
-    let room = u128::from(entry.load.left()) * scale / (scale + u128::from(entry.load.bits_per_second));
+    let room = u128::from(entry.free()) * scale / (scale + u128::from(entry.load.bits_per_second));
     u32::try_from(room).unwrap_or(u32::MAX)
 }
 
