@@ -5,11 +5,14 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
+//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`quota`] what users have on
+//! all of them together, [`tally`] what is told of it all.
 
 pub mod keyring;
 pub mod link;
 pub mod node;
+pub mod quota;
+pub mod registry;
 pub mod seal;
 mod state;
 pub mod tally;
@@ -30,6 +33,7 @@ use keyring::ring::Lives;
 use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
 use node::Node;
+use registry::Directory;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -100,6 +104,8 @@ pub struct Context {
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
     pub incarnation: Incarnation,
+    /// Who else is there.
+    pub directory: Arc<Directory>,
     /// The way to the control loop.
     pub orders: mpsc::Sender<Order>,
     /// What is told of it all.
@@ -138,6 +144,7 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
         Link::start(&plan.config, plan.files, Arc::clone(&tally))?
     };
     let context = Context {
+        directory: Arc::new(Directory::new(link.clone(), seal.clone(), plan.config.zone.clone())),
         link,
         seal,
         node: plan.node,
@@ -175,7 +182,9 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyrings.keep(known, lives));
     // Tasks that end by themselves when `Context::ended` says so.
-    let mut leaving: JoinSet<()> = JoinSet::new();
+    let mut leaving = JoinSet::new();
+    leaving.spawn(registry::serve(context.clone()));
+    leaving.spawn(quota::serve(context.clone()));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

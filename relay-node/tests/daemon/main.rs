@@ -20,7 +20,6 @@ mod fair_rounds;
 mod fair_streams;
 mod few_sources_many_connections;
 mod files_lost_in_a_crash;
-mod fleet_configuration;
 mod fleet_commands;
 mod fleet_configuration;
 mod fleet_quota;
