@@ -4,11 +4,15 @@
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
-//! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
-//! all nodes share, [`tally`] what is told of it all.
+//! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
+//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`quota`] what users have on
+//! all of them together, [`tally`] what is told of it all.
 
 pub mod keyring;
 pub mod link;
+pub mod node;
+pub mod quota;
+pub mod registry;
 pub mod seal;
 mod state;
 pub mod tally;
@@ -24,9 +28,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config;
+use crate::config::{self, Files};
 use keyring::ring::Lives;
+use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
+use node::Node;
+use registry::Directory;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -38,9 +45,13 @@ const MOST_ORDERS: usize = 64;
 const GOOD_BYE: Duration = Duration::from_millis(500);
 
 /// What the fleet's part is started with.
-pub struct Plan {
+pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
+    /// The relay.
+    pub node: Arc<Node>,
+    /// The files that it names, as they were read.
+    pub files: &'a Files,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -87,10 +98,14 @@ pub struct Context {
     pub link: Link,
     /// What its values are sealed and opened with.
     pub seal: Seal,
+    /// The relay.
+    pub node: Arc<Node>,
     /// What the configuration says of the fleet.
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
     pub incarnation: Incarnation,
+    /// Who else is there.
+    pub directory: Arc<Directory>,
     /// The way to the control loop.
     pub orders: mpsc::Sender<Order>,
     /// What is told of it all.
@@ -118,7 +133,7 @@ pub enum ClusterError {
 ///
 /// # Errors
 /// When the configuration names what cannot be used, or the system has no thread for it.
-pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
+pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let seal = Seal::new(plan.config.fleet_key.expose().as_bytes(), &plan.config.fleet)?;
     let tally = Arc::new(Tally::default());
@@ -126,11 +141,13 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let (end, ending) = watch::channel(false);
     let (link, keeper) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, Arc::clone(&tally))?
+        Link::start(&plan.config, plan.files, Arc::clone(&tally))?
     };
     let context = Context {
+        directory: Arc::new(Directory::new(link.clone(), seal.clone(), plan.config.zone.clone())),
         link,
         seal,
+        node: plan.node,
         config: Arc::new(plan.config),
         incarnation: Incarnation(rand::random()),
         orders,
@@ -138,9 +155,9 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         fleet: Arc::default(),
         ending,
     };
-    let known = plan.known.unwrap_or_default();
+    let (known, nonce_lifetime) = (plan.known.unwrap_or_default(), plan.nonce_lifetime);
     let serve = move || {
-        runtime.block_on(run(context, known, plan.nonce_lifetime));
+        runtime.block_on(run(context, known, nonce_lifetime));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };
@@ -151,13 +168,23 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let issuing = &context.config.issuing;
-    let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
-    let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
+    let lives = AllLives {
+        secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
+        nonces: Lives { used: issuing.rotation, accepted: nonce_lifetime },
+    };
+    let keyrings = Keyrings {
+        link: context.link.clone(),
+        seal: context.seal.clone(),
+        tally: Arc::clone(&context.tally),
+        fleet: Arc::clone(&context.fleet),
+    };
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
-    tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
+    tasks.spawn(keyrings.keep(known, lives));
     // Tasks that end by themselves when `Context::ended` says so.
-    let mut leaving: JoinSet<()> = JoinSet::new();
+    let mut leaving = JoinSet::new();
+    leaving.spawn(registry::serve(context.clone()));
+    leaving.spawn(quota::serve(context.clone()));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }
