@@ -3,3 +3,6 @@
 //! It has a thread and a runtime of its own: whatever waits here, for Redis, a file or a TLS handshake, holds neither
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
+
+pub mod api;
+pub mod contract;
