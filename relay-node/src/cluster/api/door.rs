@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::callers::Caller;
 use crate::config::Identity;
 use crate::tls::{Internal, InternalError, Visitors};
-pub use seats::Proven;
+pub(super) use seats::Proven;
 use seats::Seats;
 
 /// Connections at a time: more than nodes, operators and applications have together, and no more memory than that.

@@ -15,7 +15,7 @@ pub(super) struct Seats {
 
 /// Whether the caller of a connection has shown that it may call.
 #[derive(Clone, Debug, Default)]
-pub struct Proven(Arc<AtomicBool>);
+pub(crate) struct Proven(Arc<AtomicBool>);
 
 struct Seat {
     connection: JoinHandle<()>,
@@ -24,7 +24,7 @@ struct Seat {
 
 impl Proven {
     /// From now on the connection keeps its seat.
-    pub fn set(&self) {
+    pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
