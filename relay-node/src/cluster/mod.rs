@@ -132,6 +132,7 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         let _within = runtime.enter();
         Link::start(&plan.config, Arc::clone(&tally))?
     };
+    let known = plan.known.unwrap_or_default();
     let context = Context {
         link,
         seal,
@@ -139,10 +140,9 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         incarnation: Incarnation(rand::random()),
         orders,
         tally: Arc::clone(&tally),
-        fleet: Arc::default(),
+        fleet: Arc::new(watch::Sender::new(known.clone())),
         ending,
     };
-    let known = plan.known.unwrap_or_default();
     let serve = move || {
         runtime.block_on(run(context, known, plan.nonce_lifetime));
         // The connection is closed when the runtime goes.
@@ -160,6 +160,7 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
+    tasks.spawn(revocation::run(context.clone()));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
     context.ended().await;
