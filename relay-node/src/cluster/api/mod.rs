@@ -1,7 +1,27 @@
 //! What a node answers to other nodes, operators and applications, by gRPC with mutual TLS.
 
 mod callers;
+mod credentials;
 mod door;
+mod gate;
+
+use axum::Router;
+use tonic::service::Routes;
 
 pub use callers::{Admitted, Caller, Callers, Role, Unwelcome, node_name};
 pub use door::{Door, DoorError, Speaks};
+
+use super::Context;
+use super::contract::credentials_server::CredentialsServer;
+use super::issuing::Desk;
+
+/// Bytes of a message: the longest names take a few hundred.
+const MESSAGE: usize = 16 * 1024;
+
+/// The services, for those that `callers` names.
+pub fn services(context: &Context, desk: Desk, callers: Callers) -> Router {
+    let credentials = credentials::Service { context: context.clone(), desk };
+    let credentials = CredentialsServer::new(credentials).max_decoding_message_size(MESSAGE);
+    let services = Routes::new(credentials);
+    gate::guard(services.prepare().into_axum_router(), callers)
+}

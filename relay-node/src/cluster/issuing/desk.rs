@@ -1,7 +1,6 @@
 //! Where all requests for credentials come to, by whichever way: limited, answered and written down.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use turn::credentials::UserId;
 use super::rates::Rates;
 use super::wish::{Issued, Refusal, Wish, issue, name_of};
 use crate::cluster::Context;
+use crate::cluster::api::Admitted;
 
 /// Gives out credentials. Clones are the same desk.
 #[derive(Clone)]
@@ -23,15 +23,6 @@ pub struct Desk {
 /// The URLs of the nodes that are best for a client of this zone, the best one's first.
 pub type Direct = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
-/// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applicant {
-    /// As the configuration has it.
-    pub name: Arc<str>,
-    /// Where from.
-    pub address: SocketAddr,
-}
-
 impl Desk {
     /// Gives out what the fleet of `context` has, with the URLs of `direct` first.
     pub fn new(context: Context, direct: Direct) -> Self {
@@ -39,13 +30,13 @@ impl Desk {
         Self { context, rates, direct }
     }
 
-    /// Makes a credential for a user of `applicant`, and writes down that it did or why it did not.
+    /// Makes a credential for a user of `caller`, and writes down that it did or why it did not.
     ///
     /// # Errors
     /// Why it did not.
-    pub fn issue(&self, applicant: &Applicant, wish: &Wish) -> Result<Issued, Refusal> {
-        let result = self.answer(applicant, wish);
-        let (caller, from, user) = (&applicant.name, applicant.address, Shown(wish));
+    pub fn issue(&self, caller: &Admitted, wish: &Wish) -> Result<Issued, Refusal> {
+        let result = self.answer(caller, wish);
+        let (caller, from, user) = (&caller.name, caller.address, Shown(wish));
         match &result {
             Ok(Issued { ttl, .. }) => {
                 self.context.tally.count("credentials", "issued");
@@ -59,10 +50,10 @@ impl Desk {
         result
     }
 
-    fn answer(&self, applicant: &Applicant, wish: &Wish) -> Result<Issued, Refusal> {
+    fn answer(&self, caller: &Admitted, wish: &Wish) -> Result<Issued, Refusal> {
         let rules = &self.context.config.issuing;
         self.rates
-            .take(&applicant.name, Instant::now())
+            .take(&caller.name, Instant::now())
             .map_err(|wait| Refusal::TooOften { per_second: rules.per_caller_per_second, wait })?;
         let user = UserId::time_limited(&name_of(&wish.tenant, &wish.user)?);
         let now = now();

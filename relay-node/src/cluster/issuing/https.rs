@@ -19,9 +19,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::desk::{Applicant, Desk};
+use super::desk::Desk;
 use super::wish::{Issued, Refusal};
-use crate::cluster::api::Caller;
+use crate::cluster::api::{Admitted, Caller};
 use crate::config::Https;
 use crate::ice_servers::IceServers;
 use question::Malformed;
@@ -112,28 +112,28 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
     };
     caller.prove();
     let _place = gate.requests.try_acquire().map_err(|_| Fault::Busy)?;
-    request.extensions_mut().insert(Applicant { name: name.into(), address: caller.address() });
+    request.extensions_mut().insert(Admitted { name: name.into(), address: caller.address() });
     timeout(DEADLINE, next.run(request)).await.map_err(|_| Fault::Slow)
 }
 
 async fn credentials(
     State(desk): State<Desk>,
-    Extension(applicant): Extension<Applicant>,
+    Extension(caller): Extension<Admitted>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Fault> {
     let wish = question::of_json(&body?)?;
-    let Issued { urls, credential, ttl } = desk.issue(&applicant, &wish)?;
+    let Issued { urls, credential, ttl } = desk.issue(&caller, &wish)?;
     let answer = Answer { servers: IceServers::new(urls, credential), ttl: ttl.as_secs() };
     Ok((NO_STORE, Json(answer)).into_response())
 }
 
 async fn classic(
     State(desk): State<Desk>,
-    Extension(applicant): Extension<Applicant>,
+    Extension(caller): Extension<Admitted>,
     uri: Uri,
 ) -> Result<Response, Fault> {
     let wish = question::of_query(uri.query().unwrap_or_default())?;
-    let Issued { urls, credential, ttl } = desk.issue(&applicant, &wish)?;
+    let Issued { urls, credential, ttl } = desk.issue(&caller, &wish)?;
     let answer = ClassicAnswer {
         username: credential.username,
         password: credential.password,

@@ -6,7 +6,7 @@ mod rates;
 mod strangers;
 mod wish;
 
-pub use desk::{Applicant, Desk, Direct};
+pub use desk::{Desk, Direct};
 pub use rates::Rates;
 pub use strangers::Strangers;
 pub use wish::{Issued, Refusal, Wish, issue, name_of};

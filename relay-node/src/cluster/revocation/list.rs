@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,16 @@ pub struct Full;
 /// All that was said and still matters. What is taken back is in it too, so that no older word comes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List(BTreeMap<Whom, Word>);
+
+/// For log lines, whatever it holds.
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "user {}", UserId::time_limited(name)),
+            Self::Username(name) => write!(f, "username {}", UserId::time_limited(name)),
+        }
+    }
+}
 
 impl List {
     /// Says something new. It outdoes what is known of `whom`, whatever other clocks say, and matters for the `longest`
