@@ -18,6 +18,7 @@ mod state;
 pub mod tally;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config;
+use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
 use seal::{Seal, SealError};
@@ -57,8 +59,19 @@ pub struct Cluster {
     pub orders: mpsc::Receiver<Order>,
     /// What it tells of itself.
     pub tally: Arc<Tally>,
+    /// Where it is called by gRPC and by HTTPS, if it is.
+    pub doors: Places,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is bound for callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For gRPC.
+    pub grpc: Option<SocketAddr>,
+    /// For HTTPS.
+    pub https: Option<SocketAddr>,
 }
 
 /// What the fleet wants of the control loop.
@@ -113,6 +126,9 @@ pub enum ClusterError {
     /// The fleet key cannot be used.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Nobody could call.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// No thread or runtime could be made.
     #[error("the fleet's thread cannot be started ({0}). Allow the process more threads and open files")]
     Thread(#[from] io::Error),
@@ -128,10 +144,13 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let tally = Arc::new(Tally::default());
     let (orders, ordered) = mpsc::channel(MOST_ORDERS);
     let (end, ending) = watch::channel(false);
-    let (link, keeper) = {
+    let (link, keeper, doors) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, Arc::clone(&tally))?
+        let doors = Doors::open(&plan.config)?;
+        let (link, keeper) = Link::start(&plan.config, Arc::clone(&tally))?;
+        (link, keeper, doors)
     };
+    let places = doors.places();
     let known = plan.known.unwrap_or_default();
     let context = Context {
         link,
@@ -144,16 +163,16 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         ending,
     };
     let serve = move || {
-        runtime.block_on(run(context, known, plan.nonce_lifetime));
+        runtime.block_on(run(context, known, plan.nonce_lifetime, doors));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };
     let thread = thread::Builder::new().name("cluster".into()).spawn(serve)?;
-    Ok(Cluster { orders: ordered, tally, ending: end, thread: Some(thread) })
+    Ok(Cluster { orders: ordered, tally, doors: places, ending: end, thread: Some(thread) })
 }
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
-async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
+async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, doors: Doors) {
     let issuing = &context.config.issuing;
     let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
     let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
@@ -161,6 +180,7 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
     tasks.spawn(revocation::run(context.clone()));
+    tasks.spawn(doors.serve(context.clone()));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
     context.ended().await;

@@ -2,14 +2,18 @@
 
 mod callers;
 mod credentials;
+mod dial;
 mod door;
+mod doors;
 mod gate;
 
 use axum::Router;
 use tonic::service::Routes;
 
 pub use callers::{Admitted, Caller, Callers, Role, Unwelcome, node_name};
+pub use dial::{DialError, dial};
 pub use door::{Door, DoorError, Speaks};
+pub use doors::Doors;
 
 use super::Context;
 use super::contract::credentials_server::CredentialsServer;
