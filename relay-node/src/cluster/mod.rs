@@ -12,6 +12,8 @@ pub mod contract;
 pub mod issuing;
 pub mod keyring;
 pub mod link;
+pub mod quota;
+pub mod registry;
 pub mod revocation;
 pub mod seal;
 mod state;
@@ -29,7 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config;
+use crate::config::{self, Files};
 use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
@@ -44,9 +46,11 @@ const MOST_ORDERS: usize = 64;
 const GOOD_BYE: Duration = Duration::from_millis(500);
 
 /// What the fleet's part is started with.
-pub struct Plan {
+pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
+    /// The files that it names, as they were read.
+    pub files: &'a Files,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -138,7 +142,7 @@ pub enum ClusterError {
 ///
 /// # Errors
 /// When the configuration names what cannot be used, or the system has no thread for it.
-pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
+pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let seal = Seal::new(plan.config.fleet_key.expose().as_bytes(), &plan.config.fleet)?;
     let tally = Arc::new(Tally::default());
@@ -146,8 +150,8 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let (end, ending) = watch::channel(false);
     let (link, keeper, doors) = {
         let _within = runtime.enter();
-        let doors = Doors::open(&plan.config)?;
-        let (link, keeper) = Link::start(&plan.config, Arc::clone(&tally))?;
+        let doors = Doors::open(&plan.config, plan.files)?;
+        let (link, keeper) = Link::start(&plan.config, plan.files, Arc::clone(&tally))?;
         (link, keeper, doors)
     };
     let places = doors.places();
@@ -162,8 +166,9 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         fleet: Arc::new(watch::Sender::new(known.clone())),
         ending,
     };
+    let nonce_lifetime = plan.nonce_lifetime;
     let serve = move || {
-        runtime.block_on(run(context, known, plan.nonce_lifetime, doors));
+        runtime.block_on(run(context, known, nonce_lifetime, doors));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };

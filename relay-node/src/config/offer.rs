@@ -31,7 +31,7 @@ impl Offer {
         let document = layers.document()?;
         let mut problems = Problems::default();
         let rest_secrets =
-            credentials::check(&mut problems, &Files::on_disk(), &document.credentials).rest_secrets;
+            credentials::check(&mut problems, &Files::on_disk(), &document.credentials, false).rest_secrets;
         let listeners = listeners(&mut problems, &document);
         if problems.is_empty() { Ok(Self { rest_secrets, listeners }) } else { Err(problems) }
     }
@@ -45,7 +45,9 @@ fn listeners(problems: &mut Problems, document: &Document) -> Vec<(Transport, So
         let both = both.map(|address| SocketAddr::new(address, DEFAULT_PORT));
         both.into_iter().flat_map(|address| [(Transport::Udp, address), (Transport::Tcp, address)]).collect()
     } else {
-        document.listeners.iter().filter_map(|section| listener(problems, section)).collect()
+        // Those for first contact are reached by the load balancer, of which nothing is known here.
+        let direct = document.listeners.iter().filter(|section| !section.first_contact);
+        direct.filter_map(|section| listener(problems, section)).collect()
     };
     bound
         .into_iter()

@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use super::FleetError;
 use crate::cli::ConfigArgs;
 use crate::cluster::api::dial;
-use crate::config::{Cluster, Config, Host, Identity};
+use crate::config::{Cluster, Config, Host, Identity, Problems};
 
 /// Which fleet, by which of its nodes, and as whom. On a node, its configuration says all of that.
 #[derive(Args, Clone, Debug)]
@@ -95,7 +95,7 @@ impl Reach {
             return Ok(None);
         }
         let arguments = ConfigArgs { config: self.config.clone(), ..ConfigArgs::default() };
-        let (config, _) = Config::load(arguments.layers(vars_os())?, Host::detect()?)?;
+        let (config, _) = Config::load(arguments.layers(vars_os())?, Host::detect().map_err(Problems::from)?)?;
         config.cluster.filter(|cluster| cluster.grpc.is_some()).map(Some).ok_or(FleetError::NoGrpc)
     }
 }

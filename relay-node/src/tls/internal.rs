@@ -61,7 +61,7 @@ struct Read {
 }
 
 impl Internal {
-    /// Reads what `identity` and `visitors` name, for a server that speaks `protocol`, by its ALPN name.
+    /// Takes what `identity` and `visitors` name in `files`, for a server that speaks `protocol`, by its ALPN name.
     ///
     /// # Errors
     /// When a file cannot be read or holds something else.
@@ -69,18 +69,20 @@ impl Internal {
         identity: Identity,
         visitors: Visitors,
         protocol: &'static [u8],
+        files: &Files,
     ) -> Result<Self, InternalError> {
-        let Read { config, content } = from_disk(&identity, &visitors, protocol)?;
+        let Read { config, content } = read_all(&identity, &visitors, protocol, files)?;
         let (current, content) = (ArcSwap::from_pointee(config), AtomicU64::new(content));
         Ok(Self { identity, visitors, protocol, current, content })
     }
 
-    /// Takes what the files hold now, and tells whether that is something else. Connections that live keep theirs.
+    /// Takes what the files on disk hold now, and tells whether that is something else. Connections that live keep theirs.
     ///
     /// # Errors
     /// As [`Self::from_files`]; what is in use stays then.
     pub fn renew(&self) -> Result<bool, InternalError> {
-        let Read { config, content } = from_disk(&self.identity, &self.visitors, self.protocol)?;
+        let Read { config, content } =
+            read_all(&self.identity, &self.visitors, self.protocol, &Files::on_disk())?;
         if self.content.swap(content, Ordering::Relaxed) == content {
             return Ok(false);
         }
@@ -103,10 +105,14 @@ impl Visitors {
     }
 }
 
-fn from_disk(identity: &Identity, visitors: &Visitors, protocol: &[u8]) -> Result<Read, InternalError> {
-    let files = Files::on_disk();
-    let (chain, key) = (read(&files, &identity.certificate)?, read(&files, &identity.key)?);
-    let authorities = visitors.authorities().map(|path| read(&files, path)).transpose()?;
+fn read_all(
+    identity: &Identity,
+    visitors: &Visitors,
+    protocol: &[u8],
+    files: &Files,
+) -> Result<Read, InternalError> {
+    let (chain, key) = (read(files, &identity.certificate)?, read(files, &identity.key)?);
+    let authorities = visitors.authorities().map(|path| read(files, path)).transpose()?;
     let content = hash(&[
         chain.bytes(),
         key.bytes(),

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::callers::Caller;
-use crate::config::Identity;
+use crate::config::{Files, Identity};
 use crate::tls::{Internal, InternalError, Visitors};
 pub(super) use seats::Proven;
 use seats::Seats;
@@ -94,8 +94,9 @@ impl Door {
         identity: Identity,
         visitors: Visitors,
         speaks: Speaks,
+        files: &Files,
     ) -> Result<Self, DoorError> {
-        let tls = Internal::from_files(identity, visitors, speaks.alpn());
+        let tls = Internal::from_files(identity, visitors, speaks.alpn(), files);
         let tls = Arc::new(tls.map_err(|source| DoorError::Tls { field, source })?);
         let listener = bind(address).map_err(|source| DoorError::Listen { field, address, source })?;
         Ok(Self { listener, tls, speaks, field })

@@ -8,7 +8,7 @@ use super::door::{Door, DoorError, Speaks};
 use super::services;
 use crate::cluster::issuing::{Desk, https};
 use crate::cluster::{Context, Places};
-use crate::config::Cluster;
+use crate::config::{Cluster, Files};
 use crate::tls::Visitors;
 
 /// The doors that the configuration names, bound.
@@ -18,18 +18,18 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Binds them. Must be called in a Tokio runtime.
+    /// Binds them, with the certificates in `files`. Must be called in a Tokio runtime.
     ///
     /// # Errors
     /// When an address cannot be bound, or a certificate cannot be used.
-    pub fn open(config: &Cluster) -> Result<Self, DoorError> {
+    pub fn open(config: &Cluster, files: &Files) -> Result<Self, DoorError> {
         let grpc = config.grpc.as_ref().map(|grpc| {
             let visitors = Visitors::Certified(grpc.ca_file.clone());
-            Door::open("cluster.grpc", grpc.address, grpc.identity.clone(), visitors, Speaks::Grpc)
+            Door::open("cluster.grpc", grpc.address, grpc.identity.clone(), visitors, Speaks::Grpc, files)
         });
         let https = config.https.as_ref().map(|https| {
             let visitors = https.ca_file.clone().map_or(Visitors::Anybody, Visitors::MayBeCertified);
-            Door::open("cluster.https", https.address, https.identity.clone(), visitors, Speaks::Http)
+            Door::open("cluster.https", https.address, https.identity.clone(), visitors, Speaks::Http, files)
         });
         Ok(Self { grpc: grpc.transpose()?, https: https.transpose()? })
     }
