@@ -20,7 +20,7 @@ pub struct Args {
 
 /// Which sessions: what is given has to fit.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub struct Which {
+pub(super) struct Which {
     /// Of this node.
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
