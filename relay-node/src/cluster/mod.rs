@@ -4,14 +4,15 @@
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
-//! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
-//! all nodes share, [`tally`] what is told of it all.
+//! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
 
 pub mod api;
 pub mod contract;
 pub mod issuing;
 pub mod keyring;
 pub mod link;
+pub mod node;
 pub mod quota;
 pub mod registry;
 pub mod revocation;
@@ -35,6 +36,7 @@ use crate::config::{self, Files};
 use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
+use node::Node;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -51,6 +53,8 @@ pub struct Plan<'a> {
     pub config: config::Cluster,
     /// The files that it names, as they were read.
     pub files: &'a Files,
+    /// The relay.
+    pub node: Arc<Node>,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -108,6 +112,8 @@ pub struct Context {
     pub link: Link,
     /// What its values are sealed and opened with.
     pub seal: Seal,
+    /// The relay.
+    pub node: Arc<Node>,
     /// What the configuration says of the fleet.
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
@@ -159,6 +165,7 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let context = Context {
         link,
         seal,
+        node: plan.node,
         config: Arc::new(plan.config),
         incarnation: Incarnation(rand::random()),
         orders,

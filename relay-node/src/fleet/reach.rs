@@ -95,7 +95,8 @@ impl Reach {
             return Ok(None);
         }
         let arguments = ConfigArgs { config: self.config.clone(), ..ConfigArgs::default() };
-        let (config, _) = Config::load(arguments.layers(vars_os())?, Host::detect().map_err(Problems::from)?)?;
+        let (config, _) =
+            Config::load(arguments.layers(vars_os())?, Host::detect().map_err(Problems::from)?)?;
         config.cluster.filter(|cluster| cluster.grpc.is_some()).map(Some).ok_or(FleetError::NoGrpc)
     }
 }
