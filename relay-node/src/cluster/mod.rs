@@ -51,10 +51,10 @@ const GOOD_BYE: Duration = Duration::from_millis(500);
 pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
-    /// The files that it names, as they were read.
-    pub files: &'a Files,
     /// The relay.
     pub node: Arc<Node>,
+    /// The files that it names, as they were read.
+    pub files: &'a Files,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.

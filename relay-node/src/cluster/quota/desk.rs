@@ -3,31 +3,20 @@
 use std::collections::BTreeMap;
 use std::future::{self, Future};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use turn::QuotaTicket;
 use turn::credentials::UserId;
 
-use super::script::{self, Ask, Node};
+use super::script::{self, Ask, Share};
 use super::shares::Shares;
 use crate::cluster::link::Link;
+use crate::cluster::node::Node;
 use crate::cluster::registry::entry::{Life, NodeName};
 use crate::cluster::seal::Seal;
-
-/// Whether a user may have one allocation more than this node has counted for it without that one.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The worker that asks.
-    pub worker: usize,
-    /// What for.
-    pub ticket: QuotaTicket,
-    /// Whose allocation it is.
-    pub user: UserId,
-    /// When: the client waits since.
-    pub asked: Instant,
-}
+use crate::worker::Question;
 
 /// What the desk needs of the relay.
 pub trait Relay: Send + 'static {
@@ -41,6 +30,24 @@ pub trait Relay: Send + 'static {
     fn answer(&self, question: &Question, granted: bool);
 }
 
+impl Relay for Arc<Node> {
+    fn limit(&self) -> u32 {
+        self.user_limit()
+    }
+
+    fn allocations_of(&self, user: &UserId) -> u32 {
+        Node::allocations_of(self, user)
+    }
+
+    fn changed_users(&self, most: usize) -> Vec<(UserId, u32)> {
+        Node::changed_users(self, most)
+    }
+
+    fn answer(&self, question: &Question, granted: bool) {
+        self.answer_quota(question.worker, question.ticket, granted);
+    }
+}
+
 /// Where workers' questions are answered, and the shares of this node in users' quotas are kept in Redis.
 ///
 /// One batch is under way at a time, with all that came since the one before: so no share is counted while another batch
@@ -48,7 +55,7 @@ pub trait Relay: Send + 'static {
 pub struct Desk<R> {
     link: Link,
     seal: Seal,
-    node: Node,
+    share: Share,
     relay: R,
     shares: Shares,
     /// Questions that came since the batch under way was sent.
@@ -80,7 +87,7 @@ impl<R: Relay> Desk<R> {
         Self {
             link: link.within(PATIENCE),
             seal,
-            node: Node::new(node, life),
+            share: Share::new(node, life),
             relay,
             shares: Shares::default(),
             queue: Vec::new(),
@@ -139,9 +146,9 @@ impl<R: Relay> Desk<R> {
         }
         let (users, asks): (Vec<_>, Vec<_>) =
             wanted.into_iter().map(|(user, wanted)| (user.clone(), self.ask(&user, wanted))).unzip();
-        let (link, node, limit) = (self.link.clone(), self.node.clone(), self.relay.limit());
+        let (link, share, limit) = (self.link.clone(), self.share.clone(), self.relay.limit());
         Some(Box::pin(async move {
-            let mut answers = script::ask(&link, &node, limit, &asks).await.unwrap_or_default().into_iter();
+            let mut answers = script::ask(&link, &share, limit, &asks).await.unwrap_or_default().into_iter();
             let parts = users.into_iter().zip(asks);
             let users = parts.map(|(user, ask)| (user, ask, answers.next().flatten())).collect();
             Landing { questions, users }

@@ -10,4 +10,4 @@ mod desk;
 mod script;
 mod shares;
 
-pub use desk::{Desk, Question, Relay};
+pub use desk::{Desk, Relay};

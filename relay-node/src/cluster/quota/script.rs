@@ -13,16 +13,16 @@ pub(super) const LIFE: Duration = Duration::from_secs(10);
 
 /// How a node's share is called.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(super) struct Share {
     /// What the shares of all its lives begin with.
+    node: String,
     name: String,
-    share: String,
 }
 
-impl Node {
+impl Share {
     /// That of one life of a node. A later one's is greater: it has what the earlier ones had.
     pub(super) fn new(name: &NodeName, Life { began_at, incarnation }: Life) -> Self {
-        Self { name: format!("{name}/"), share: format!("{name}/{began_at:016x}{incarnation:016x}") }
+        Self { node: format!("{name}/"), name: format!("{name}/{began_at:016x}{incarnation:016x}") }
     }
 }
 
@@ -37,19 +37,18 @@ pub(super) struct Ask {
     pub(super) wanted: u32,
 }
 
-/// Asks for all of them at once for a `node`. The answers say how many more there may be; none
+/// Asks for all of them at once for the node of `share`. The answers say how many more there may be; none
 /// where Redis has refused the step.
 ///
 /// # Errors
 /// Without all answers in time.
 pub(super) async fn ask(
     link: &Link,
-    node: &Node,
+    share: &Share,
     limit: u32,
     asks: &[Ask],
 ) -> Result<Vec<Option<u32>>, Away> {
-    let of =
-        |verb: &'static str, script: &'static str| move |ask: &Ask| ask.command(verb, script, node, limit);
+    let of = |verb: &'static str, script: &'static str| move |ask: &Ask| ask.command(verb, script, share, limit);
     let mut answers = link.pipeline(asks.iter().map(of("EVALSHA", &HASH)).collect()).await?;
     // Redis has started since and does not know the script; it learns it thereby.
     let unknown: Vec<usize> =
@@ -70,16 +69,10 @@ pub(super) async fn ask(
 }
 
 impl Ask {
-    fn command(&self, verb: &str, script: &str, node: &Node, limit: u32) -> Cmd {
+    fn command(&self, verb: &str, script: &str, share: &Share, limit: u32) -> Cmd {
         let mut command = cmd(verb);
         command.arg(script).arg(1).arg(&self.key);
-        command
-            .arg(&node.share)
-            .arg(&node.name)
-            .arg(self.held)
-            .arg(self.wanted)
-            .arg(limit)
-            .arg(LIFE.as_millis() as u64);
+        command.arg(&share.name).arg(&share.node).arg(self.held).arg(self.wanted).arg(limit).arg(LIFE.as_millis() as u64);
         command
     }
 }

@@ -7,6 +7,8 @@ use std::{borrow, fmt};
 use thiserror::Error;
 use turn::{AddressFamily, Transport};
 
+use crate::cluster::node::{Load, TlsNames};
+
 /// What a node tells of itself each second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -30,8 +32,6 @@ pub struct Entry {
     pub internal: Option<SocketAddr>,
     /// How much it has to do.
     pub load: Load,
-    /// Whether it takes no new calls.
-    pub draining: bool,
     /// What makes it less than whole, for a person; empty if nothing does.
     pub degraded: String,
 }
@@ -43,35 +43,6 @@ pub struct Life {
     pub began_at: u64,
     /// Made at random.
     pub incarnation: u64,
-}
-
-/// What a certificate says of whom a client may expect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsNames {
-    /// The name to expect, if it has one.
-    pub domain: Option<String>,
-    /// The addresses that it covers.
-    pub covers: Vec<IpAddr>,
-}
-
-/// How much a node has to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Allocations that live.
-    pub allocations: u32,
-    /// Allocations that it can have.
-    pub capacity: u32,
-    /// Relayed, both directions.
-    pub bits_per_second: u64,
-    /// Relayed, both directions.
-    pub packets_per_second: u64,
-}
-
-impl Load {
-    /// How many more allocations it can take.
-    pub const fn left(&self) -> u32 {
-        self.capacity.saturating_sub(self.allocations)
-    }
 }
 
 /// A node's name: letters, digits, `.`, `_` and `-`, at most [`NodeName::LONGEST`]. Fit for a key or a log line.
@@ -161,11 +132,16 @@ impl Entry {
         [AddressFamily::V4, AddressFamily::V6].into_iter().filter(move |family| has(*family))
     }
 
+    /// How many more allocations it can take.
+    pub(super) const fn free(&self) -> u32 {
+        self.load.capacity.saturating_sub(self.load.allocations)
+    }
+
     /// What orders nodes by load, the emptiest first: the part of its capacity that is taken, and after all those
     /// who take calls those who do not.
     pub(super) fn rank(&self) -> f64 {
         let taken = f64::from(self.load.allocations) / f64::from(self.load.capacity.max(1));
-        taken.min(1.0) + if self.draining { 2.0 } else { 0.0 }
+        taken.min(1.0) + if self.load.draining { 2.0 } else { 0.0 }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use turn::Transport;
 
-use super::entry::{Entry, Life, Load, NodeName};
+use super::entry::{Entry, Life, NodeName};
+use crate::cluster::node::Load;
 
 /// A moment, in milliseconds since 1970.
 pub(super) const NOW: u64 = 1_800_000_000_000;
@@ -23,8 +24,7 @@ pub(super) fn entry(node: &str, allocations: u32) -> Entry {
         zone: "z1".to_owned(),
         version: "0.1.0".to_owned(),
         internal: None,
-        load: Load { allocations, capacity: 1000, bits_per_second: 0, packets_per_second: 0 },
-        draining: false,
+        load: Load { allocations, capacity: 1000, ..Load::default() },
         degraded: String::new(),
     }
 }

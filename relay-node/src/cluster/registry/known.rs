@@ -95,13 +95,11 @@ impl Known {
         self.nodes.values_mut().for_each(|seen| seen.chosen.mark(now));
     }
 
-    /// Forgets the nodes whose time is over; whether there were any.
-    pub(super) fn lapse(&mut self, now: Instant) -> bool {
-        let before = self.nodes.len();
+    /// Forgets the nodes whose time is over.
+    pub(super) fn lapse(&mut self, now: Instant) {
         if !self.away {
             self.nodes.retain(|_, seen| seen.until > now);
         }
-        self.nodes.len() < before
     }
 
     /// When the next one's time is over.

@@ -9,11 +9,12 @@ use redis::{Cmd, Value, cmd};
 use turn::{AddressFamily, Transport};
 
 use super::chosen::Chosen;
-use super::entry::{Distrust, Entry, Life, Load, NodeName, TlsNames};
+use super::entry::{Distrust, Entry, Life, NodeName};
 use super::known::{Known, LIFE};
 use super::sample::{self, Sets};
 use super::snapshot::Choice;
 use crate::cluster::link::{Away, Link, Script};
+use crate::cluster::node::{Load, TlsNames};
 use crate::cluster::seal::Seal;
 use crate::cluster::tally::Tally;
 
@@ -41,10 +42,6 @@ pub struct Told {
     pub internal: Option<SocketAddr>,
     /// How much it has to do.
     pub load: Load,
-    /// Whether it takes no new calls.
-    pub draining: bool,
-    /// What makes it less than whole, for a person; empty if nothing does.
-    pub degraded: String,
 }
 
 /// A node's part in the registry.
@@ -83,16 +80,13 @@ const ON_THE_WAY: Duration = Duration::from_millis(500);
 
 /// Removes an entry unless another node has written it.
 static LEAVE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
-    )
+    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 });
 
 impl Member {
     /// A node that has told nothing yet.
     pub fn new(link: Link, seal: Seal, tally: Arc<Tally>, identity: Identity) -> Self {
-        let sets = [AddressFamily::V4, AddressFamily::V6]
-            .map(|family| Sets::new(&link, &seal, family, &identity.zone));
+        let sets = [AddressFamily::V4, AddressFamily::V6].map(|family| Sets::new(&link, &seal, family, &identity.zone));
         Self {
             key: key_of(&link, &identity.name),
             sets,
@@ -118,7 +112,7 @@ impl Member {
     ///
     /// # Errors
     /// When Redis does not answer; what is known is known on then.
-    pub async fn round(&mut self, told: Told, now: u64) -> Result<(), Away> {
+    pub(super) async fn round(&mut self, told: Told, now: u64) -> Result<(), Away> {
         self.chosen.mark(Instant::now());
         self.known.mark(Instant::now());
         let entry = self.entry(told, now);
@@ -134,18 +128,23 @@ impl Member {
         result
     }
 
-    /// Forgets the nodes whose time is over; whether there were any.
-    pub fn lapse(&mut self) -> bool {
-        self.known.lapse(Instant::now())
+    /// Forgets the nodes whose time is over.
+    pub(super) fn lapse(&mut self) {
+        self.known.lapse(Instant::now());
     }
 
     /// When a node's time is over next.
-    pub fn next_lapse(&self) -> Option<Instant> {
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
         self.known.next_lapse()
     }
 
+    /// Where the node is.
+    pub(super) fn zone(&self) -> &str {
+        &self.identity.zone
+    }
+
     /// The nodes that are known, with this one.
-    pub fn choices(&self) -> Vec<Choice> {
+    pub(super) fn choices(&self) -> Vec<Choice> {
         let own = self.own.iter().map(|entry| Choice {
             entry: Arc::clone(entry),
             chosen: Arc::clone(self.chosen.count()),
@@ -158,7 +157,7 @@ impl Member {
     ///
     /// # Errors
     /// When Redis does not answer; the entry expires then.
-    pub async fn leave(&mut self) -> Result<(), Away> {
+    pub(super) async fn leave(&mut self) -> Result<(), Away> {
         if self.link.script::<u64>(&LEAVE, &self.key, &self.written[..]).await? == 0 {
             return Ok(());
         }
@@ -170,22 +169,10 @@ impl Member {
     fn entry(&mut self, told: Told, now: u64) -> Entry {
         self.renewal += 1;
         let Identity { name, life, zone, version } = self.identity.clone();
-        let Told { addresses, tls, internal, load, draining, degraded } = told;
+        let Told { addresses, tls, internal, load } = told;
         let (renewal, told_at) = (self.renewal, now);
-        Entry {
-            name,
-            life,
-            renewal,
-            told_at,
-            addresses,
-            tls,
-            zone,
-            version,
-            internal,
-            load,
-            draining,
-            degraded,
-        }
+        let degraded = self.tally.degraded().unwrap_or_default();
+        Entry { name, life, renewal, told_at, addresses, tls, zone, version, internal, load, degraded }
     }
 
     async fn tell_and_read(&mut self, entry: &Entry, now: u64) -> Result<(), Away> {
@@ -233,21 +220,20 @@ impl Member {
         }
         let sampled = commands.len();
         commands.extend(self.sets.iter().flat_map(Sets::commands));
-        let keys: Vec<String> = commands.iter().skip(sampled).map(|(key, _)| key.clone()).collect();
         let asked = Instant::now();
         let answers = self.ask(commands).await?;
         if let Some(former) = answers.get(own) {
             self.look_at_former(former, asked, now);
         }
-        let mut names = Vec::new();
-        for (_, members) in keys.iter().zip(answers.into_iter().skip(sampled)) {
-            for foreign in sample::take_names(members, &mut names) {
-                self.tally.rejected("node");
-                self.dead.insert(foreign);
-            }
+        let mut names = BTreeSet::new();
+        for members in answers.into_iter().skip(sampled) {
+            let (found, foreign) = sample::names(members);
+            foreign.iter().for_each(|_| self.tally.rejected("node"));
+            self.dead.extend(foreign);
+            names.extend(found);
         }
-        names.retain(|name| *name != self.identity.name);
-        Ok(names)
+        names.remove(&self.identity.name);
+        Ok(names.into_iter().collect())
     }
 
     /// Writes the own entry and asks for the one before it; only asks while another node has this name.
@@ -351,13 +337,7 @@ pub(super) fn key_of(link: &Link, name: &NodeName) -> String {
 }
 
 /// Opens what is kept for `name`.
-pub(super) fn open(
-    link: &Link,
-    seal: &Seal,
-    name: &NodeName,
-    sealed: &[u8],
-    now: u64,
-) -> Result<Entry, Distrust> {
+pub(super) fn open(link: &Link, seal: &Seal, name: &NodeName, sealed: &[u8], now: u64) -> Result<Entry, Distrust> {
     if sealed.len() > super::wire::LONGEST {
         return Err(Distrust::TooLong);
     }

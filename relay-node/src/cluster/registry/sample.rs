@@ -12,7 +12,7 @@ use crate::cluster::link::Link;
 use crate::cluster::seal::Seal;
 
 /// Emptiest nodes of a family, and as many random ones.
-pub const MOST: usize = 16;
+const MOST: usize = 16;
 
 /// The sorted sets that a node is in, and reads: all nodes of a family by load, and those of its zone.
 #[derive(Clone, Debug)]
@@ -57,17 +57,16 @@ pub(super) fn entry_commands(key: &str) -> [Cmd; 2] {
     [entry, left]
 }
 
-/// Adds the names in an answer to `names`, each once, and returns those that are none.
-pub(super) fn take_names(answer: Value, names: &mut Vec<NodeName>) -> Vec<Vec<u8>> {
-    let Value::Array(members) = answer else { return Vec::new() };
-    let mut foreign = Vec::new();
-    for member in members.into_iter().take(MOST) {
+/// The names in an answer, and what there is beside names.
+pub(super) fn names(answer: Value) -> (Vec<NodeName>, Vec<Vec<u8>>) {
+    let Value::Array(members) = answer else { return (Vec::new(), Vec::new()) };
+    let (mut names, mut foreign) = (Vec::new(), Vec::new());
+    for member in members {
         let Value::BulkString(bytes) = member else { continue };
         match str::from_utf8(&bytes).ok().and_then(NodeName::new) {
-            Some(name) if !names.contains(&name) => names.push(name),
-            Some(_) => {}
+            Some(name) => names.push(name),
             None => foreign.push(bytes),
         }
     }
-    foreign
+    (names, foreign)
 }

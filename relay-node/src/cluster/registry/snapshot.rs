@@ -15,13 +15,13 @@ use super::entry::Entry;
 
 /// A node, and how often it has been chosen here since it told its load.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub(super) struct Choice {
     /// What it told.
-    pub entry: Arc<Entry>,
+    pub(super) entry: Arc<Entry>,
     /// Counted up by who chooses it.
-    pub chosen: Arc<AtomicU32>,
+    pub(super) chosen: Arc<AtomicU32>,
     /// Whether it is this node itself.
-    pub own: bool,
+    pub(super) own: bool,
 }
 
 /// A way to reach a node: nodes of the one can be full, and those of the other have room.
@@ -36,11 +36,11 @@ const TURNS: [Turn; 4] = [(false, false), (false, true), (true, false), (true, t
 const LITTLE: u64 = 100_000_000;
 
 /// Who clients of this zone are sent to.
-pub fn alternates(nodes: &[Choice], zone: &str) -> Vec<Alternate> {
+pub(super) fn alternates(nodes: &[Choice], zone: &str) -> Vec<Alternate> {
     let last_turns = ways().map(|way| (way, last_turn(nodes, zone, way)));
     let busiest = busiest(nodes);
     let alternate = |node: &Choice| {
-        let turn = turn_of(&node.entry, zone);
+        let turn = node.turn(zone);
         let is_needed = |way| last_turns.iter().any(|(it, last)| *it == way && turn <= *last);
         let addresses: Vec<_> = node.addresses().filter(|address| is_needed(way_of(address))).collect();
         let tls = node.entry.tls.as_ref();
@@ -72,7 +72,7 @@ pub(super) fn best<'a>(
     };
     let mut best = Vec::new();
     for turn in TURNS {
-        let fits = |node: &&Choice| node.takes_calls() && reached(node) && turn_of(&node.entry, zone) == turn;
+        let fits = |node: &&Choice| node.takes_calls() && reached(node) && node.turn(zone) == turn;
         let mut left: Vec<&Choice> = nodes.iter().filter(fits).collect();
         while best.len() < most && !left.is_empty() {
             let (one, other) = (random.random_range(0..left.len()), random.random_range(0..left.len()));
@@ -94,25 +94,26 @@ impl Choice {
     }
 
     fn takes_calls(&self) -> bool {
-        !self.entry.draining && self.entry.load.left() > 0
+        !self.entry.load.draining && self.entry.free() > 0
+    }
+
+    /// This node is never less than the others for its own troubles: what it has with Redis, they have too.
+    fn turn(&self, zone: &str) -> Turn {
+        (!self.own && !self.entry.degraded.is_empty(), self.entry.zone != zone)
     }
 
     /// What it can take beyond those who are on their way.
     fn left(&self) -> u64 {
-        self.entry.load.left().saturating_sub(self.chosen.load(Ordering::Relaxed)).into()
+        self.entry.free().saturating_sub(self.chosen.load(Ordering::Relaxed)).into()
     }
-}
-
-fn turn_of(entry: &Entry, zone: &str) -> Turn {
-    (!entry.degraded.is_empty(), entry.zone != zone)
 }
 
 /// Up to whose turn nodes are needed, so that a tenth of what those can have that come by `way` is free.
 fn last_turn(nodes: &[Choice], zone: &str, way: Way) -> Turn {
     let (mut left, mut capacity) = (0, 0);
-    let is_there = |node: &&Choice| !node.entry.draining && node.addresses().any(|at| way_of(&at) == way);
+    let is_there = |node: &&Choice| !node.entry.load.draining && node.addresses().any(|at| way_of(&at) == way);
     for turn in TURNS {
-        for node in nodes.iter().filter(is_there).filter(|node| turn_of(&node.entry, zone) == turn) {
+        for node in nodes.iter().filter(is_there).filter(|node| node.turn(zone) == turn) {
             left += node.left();
             capacity += u64::from(node.entry.load.capacity);
         }
@@ -140,7 +141,7 @@ fn busiest(nodes: &[Choice]) -> u64 {
 /// What it can take, half of it where it is the busiest one by far.
 fn room(entry: &Entry, busiest: u64) -> u32 {
     let scale = u128::from(busiest.max(LITTLE));
-    let room = u128::from(entry.load.left()) * scale / (scale + u128::from(entry.load.bits_per_second));
+    let room = u128::from(entry.free()) * scale / (scale + u128::from(entry.load.bits_per_second));
     u32::try_from(room).unwrap_or(u32::MAX)
 }
 

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use prost::Message;
 use turn::Transport;
 
-use super::entry::{Distrust, Entry, Life, Load, NodeName, TlsNames};
+use super::entry::{Distrust, Entry, Life, NodeName};
+use crate::cluster::node::{Load, TlsNames};
 
 /// Bytes of the longest entry that is read, sealed.
 pub(super) const LONGEST: usize = 2048;
@@ -90,7 +91,7 @@ impl Entry {
             capacity: self.load.capacity,
             bits_per_second: self.load.bits_per_second,
             packets_per_second: self.load.packets_per_second,
-            draining: self.draining,
+            draining: self.load.draining,
             degraded: cut(&self.degraded, LONGEST_TEXT),
         }
         .encode_to_vec()
@@ -139,8 +140,8 @@ fn read(wire: Wire) -> Option<Entry> {
             capacity: wire.capacity,
             bits_per_second: wire.bits_per_second,
             packets_per_second: wire.packets_per_second,
+            draining: wire.draining,
         },
-        draining: wire.draining,
         degraded: wire.degraded,
     })
 }
@@ -237,7 +238,7 @@ mod tests {
         });
         full.internal = Some("10.0.0.1:9443".parse().unwrap());
         full.degraded = "Redis does not answer".to_owned();
-        full.draining = true;
+        full.load.draining = true;
         for entry in [entry("node-1", 7), full] {
             assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
         }
