@@ -37,6 +37,7 @@ use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
 use node::Node;
+use registry::Directory;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -192,7 +193,9 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, door
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
     tasks.spawn(revocation::run(context.clone()));
-    tasks.spawn(doors.serve(context.clone()));
+    let Context { link, seal, config, .. } = context.clone();
+    let directory = Arc::new(Directory::new(link, seal, config.zone.clone()));
+    tasks.spawn(doors.serve(context.clone(), directory));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
     context.ended().await;

@@ -7,6 +7,7 @@ use super::callers::Callers;
 use super::door::{Door, DoorError, Speaks};
 use super::services;
 use crate::cluster::issuing::{Desk, https};
+use crate::cluster::registry::Directory;
 use crate::cluster::{Context, Places};
 use crate::config::{Cluster, Files};
 use crate::tls::Visitors;
@@ -41,15 +42,19 @@ impl Doors {
     }
 
     /// Lets callers in as long as this is polled.
-    pub(in crate::cluster) async fn serve(self, context: Context) {
+    pub(in crate::cluster) async fn serve(self, context: Context, directory: Arc<Directory>) {
         let Places { grpc, https } = self.places();
-        tracing::info!(grpc = ?grpc, https = ?https, "cluster: callers are answered");
-        let desk = Desk::new(context.clone(), Arc::new(|_: &str| Vec::new()));
+        for (address, message) in [(grpc, "gRPC listening"), (https, "HTTPS listening")] {
+            if let Some(address) = address {
+                tracing::info!(%address, "{message}");
+            }
+        }
+        let desk = Desk::new(context.clone(), Arc::clone(&directory));
         let for_fleet = async {
             match (self.grpc, &context.config.grpc) {
                 (Some(door), Some(grpc)) => {
                     let callers = Callers::new(&context.config.fleet, grpc);
-                    door.serve(services(&context, desk.clone(), callers)).await;
+                    door.serve(services(&context, &directory, desk.clone(), callers)).await;
                 }
                 _ => pending().await,
             }
