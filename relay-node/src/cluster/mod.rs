@@ -7,11 +7,13 @@
 //! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
 //! all nodes share, [`tally`] what is told of it all.
 
+pub mod allocations;
 pub mod keyring;
 pub mod link;
 pub mod seal;
 mod state;
 pub mod tally;
+pub mod usage;
 
 use std::io;
 use std::sync::Arc;
