@@ -65,7 +65,7 @@ pub use nonce::Nonces;
 pub use per_family::PerFamily;
 pub use policy::PeerPolicy;
 pub use quota::QuotaTicket;
-pub use redirect::{Alternate, Alternates, Drain, Redirect};
+pub use redirect::{Alternate, Alternates, Drain, Redirect, Redirection};
 pub use refusal::Refusal;
 pub use relay_address::{RelayAddress, RelayAddresses};
 pub use restore::Unrestorable;

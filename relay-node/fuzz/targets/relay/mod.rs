@@ -11,6 +11,7 @@ use std::time::Duration;
 use stun::attribute::{ChannelNumber, ReservationToken, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
+use turn::nonce::NonceKind;
 use turn::{
     AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, DropReason, Entrance, FiveTuple,
     Forward, HEADROOM, Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId,
@@ -306,7 +307,11 @@ impl Relay {
     /// A nonce that this client may use now.
     pub fn nonce(&self, client: &Client) -> [u8; turn::nonce::NONCE_LEN] {
         let mut nonce = [0; turn::nonce::NONCE_LEN];
-        SETTINGS.nonces.issue(self.now.unix, Some(client.five_tuple.client.ip()), &mut nonce);
+        let kind = match client.entrance {
+            Entrance::Direct => NonceKind::Bound,
+            Entrance::FirstContact => NonceKind::Unbound,
+        };
+        SETTINGS.nonces.issue(self.now.unix, kind, client.five_tuple.client.ip(), &mut nonce);
         nonce
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rand::{Rng, RngExt};
-use stun::attribute::AddressFamily;
+use stun::attribute::{AddressFamily, AlternateDomain};
 
 use crate::address::{FiveTuple, Transport};
 use crate::per_family::PerFamily;
@@ -59,8 +59,12 @@ impl Alternates {
     }
 
     /// These nodes, each at every address that is of use to a client.
-    pub fn new(nodes: Vec<Alternate>) -> Self {
+    pub fn new(mut nodes: Vec<Alternate>) -> Self {
         let mut known = Self::default();
+        for node in &mut nodes {
+            // RFC 8489 section 14.16: no client reads a longer one.
+            node.domain.take_if(|domain| domain.len() > AlternateDomain::MAX_LEN);
+        }
         for (place, node) in nodes.iter().enumerate() {
             for (transport, address) in &node.addresses {
                 let address = SocketAddr::new(address.ip().to_canonical(), address.port());

@@ -66,15 +66,15 @@ impl Turn {
     fn try_allocate(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
         // 3. to 9.: what the request says by itself.
         let wish = Wish::read(&request.message)?;
+        // "Also, at any point, the server MAY choose to redirect the client to another server: 300."
+        if self.sends_on(now, request, matches!(wish.port, PortWish::Reserved(_)))? {
+            return Ok(());
+        }
         // 6. "If the server does not support the address family: 440." Of two, one is enough; that of a
         // reserved port is not asked for.
         let is_there = |family: &AddressFamily| self.ledger.relay_address(*family).is_some();
         if matches!(wish.port, PortWish::Fresh(_)) && !wish.families().iter().any(is_there) {
             return Err(Refusal::AddressFamilyNotSupported);
-        }
-        // 12. A draining relay has no capacity for new allocations.
-        if self.draining.is_some() {
-            return Err(Refusal::InsufficientCapacity);
         }
         // 11. "If the user's quota is reached: 486."
         let account = self.ledger.open_account(request.user(), &self.settings.limits);
