@@ -23,6 +23,7 @@ mod files_lost_in_a_crash;
 mod fleet_commands;
 mod fleet_quota;
 mod fleet_records;
+mod fleet_configuration;
 mod garbage_after_allocate;
 mod hairpin;
 mod half_frames;
