@@ -5,7 +5,8 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`allocations`] what the fleet lists and goes on from,
+//! [`usage`] what each user has used of it, [`tally`] what is told of it all.
 
 pub mod allocations;
 pub mod keyring;
@@ -169,6 +170,9 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
+    let meter = usage::Shared::default();
+    leaving.spawn(allocations::run(context.clone(), meter.clone()));
+    leaving.spawn(usage::run(context.clone(), meter));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

@@ -18,12 +18,15 @@
 pub(crate) mod example;
 mod moment;
 mod name;
+mod publish;
+mod recall;
 mod record;
 mod sessions;
 mod shelf;
 
 pub use moment::Moment;
 pub use name::Name;
+pub use publish::run;
 pub use record::Written;
 pub use sessions::{Filter, Session, find, list};
 pub use shelf::Shelf;

@@ -1,13 +1,16 @@
 //! Where in Redis one node's allocations are.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use redis::{Cmd, Value, cmd};
 
 use super::name::Name;
 use super::record::{LAYOUT, Written};
 use crate::cluster::Context;
-use crate::cluster::link::Away;
+use crate::cluster::link::{Away, Link};
+use crate::cluster::seal::Seal;
+use crate::cluster::tally::Tally;
 
 /// For how many milliseconds a node's allocations outlive its last word: as long as a client may let one live without a
 /// refresh (RFC 8656 section 7.2: an hour).
@@ -18,7 +21,9 @@ const PAGE: usize = 256;
 /// The place of one node's allocations.
 #[derive(Clone)]
 pub struct Shelf {
-    context: Context,
+    link: Link,
+    seal: Seal,
+    tally: Arc<Tally>,
     node: String,
     key: String,
 }
@@ -34,8 +39,13 @@ pub struct Walk<'s> {
 impl Shelf {
     /// That of `node`.
     pub fn of(context: &Context, node: &str) -> Self {
-        let key = context.link.key(&format!("calls:{node}"));
-        Self { context: context.clone(), node: node.to_owned(), key }
+        Self::new(&context.link, &context.seal, &context.tally, node)
+    }
+
+    /// That of `node` by this way to Redis. What is found there that nobody of the fleet put there, `tally` counts.
+    pub fn new(link: &Link, seal: &Seal, tally: &Arc<Tally>, node: &str) -> Self {
+        let key = link.key(&format!("calls:{node}"));
+        Self { link: link.clone(), seal: seal.clone(), tally: Arc::clone(tally), node: node.to_owned(), key }
     }
 
     /// Whose it is.
@@ -61,13 +71,13 @@ impl Shelf {
             commands.push(self.command("HDEL").arg(names).take());
         }
         commands.push(self.command("PEXPIRE").arg(OUTLIVES).take());
-        for answer in self.context.link.pipeline(commands).await? {
+        for answer in self.link.pipeline(commands).await? {
             if let Value::ServerError(error) = answer {
                 let error = redis::RedisError::from(error);
                 if error.code() == Some("WRONGTYPE") {
                     // Nobody of the fleet made it.
-                    self.context.tally.rejected("allocations");
-                    self.context.link.query::<()>(&self.command("UNLINK")).await?;
+                    self.tally.rejected("allocations");
+                    self.link.query::<()>(&self.command("UNLINK")).await?;
                 }
                 return Err(Away::Refused(error));
             }
@@ -80,8 +90,7 @@ impl Shelf {
     /// # Errors
     /// When Redis does not say.
     pub async fn get(&self, name: Name) -> Result<Option<Written>, Away> {
-        let sealed: Option<Vec<u8>> =
-            self.context.link.query(self.command("HGET").arg(name.to_string())).await?;
+        let sealed: Option<Vec<u8>> = self.link.query(self.command("HGET").arg(name.to_string())).await?;
         Ok(sealed.and_then(|sealed| self.open(name, &sealed)))
     }
 
@@ -103,7 +112,7 @@ impl Shelf {
             let garbage: Vec<_> =
                 fields.into_iter().map(|(field, _)| field).filter(|field| foreign(field)).collect();
             if !garbage.is_empty() {
-                self.context.link.query::<u64>(self.command("HDEL").arg(garbage)).await?;
+                self.link.query::<u64>(self.command("HDEL").arg(garbage)).await?;
             }
             if next == 0 {
                 return Ok(());
@@ -113,7 +122,7 @@ impl Shelf {
     }
 
     async fn scan(&self, cursor: u64) -> Result<(u64, Vec<(Vec<u8>, Vec<u8>)>), Away> {
-        self.context.link.query(self.command("HSCAN").arg(cursor).arg("COUNT").arg(PAGE)).await
+        self.link.query(self.command("HSCAN").arg(cursor).arg("COUNT").arg(PAGE)).await
     }
 
     fn command(&self, verb: &str) -> Cmd {
@@ -124,15 +133,15 @@ impl Shelf {
 
     fn seal(&self, name: Name, written: &Written) -> Vec<u8> {
         let plain = written.encode();
-        self.context.seal.seal(&self.sealed_as(name), &self.node, LAYOUT.into(), &plain)
+        self.seal.seal(&self.sealed_as(name), &self.node, LAYOUT.into(), &plain)
     }
 
     /// Nothing if the fleet has not sealed it as that.
     fn open(&self, name: Name, sealed: &[u8]) -> Option<Written> {
-        let plain = self.context.seal.open(&self.sealed_as(name), &self.node, LAYOUT.into(), sealed);
+        let plain = self.seal.open(&self.sealed_as(name), &self.node, LAYOUT.into(), sealed);
         let written = plain.map(zeroize::Zeroizing::new).and_then(|plain| Written::decode(&plain));
         if written.is_none() {
-            self.context.tally.rejected("allocation");
+            self.tally.rejected("allocation");
         }
         written
     }
@@ -154,7 +163,7 @@ impl Walk<'_> {
         let mut page = Vec::with_capacity(fields.len());
         for (field, sealed) in fields {
             let Some(name) = str::from_utf8(&field).ok().and_then(Name::parse) else {
-                self.shelf.context.tally.rejected("allocation");
+                self.shelf.tally.rejected("allocation");
                 continue;
             };
             if self.seen.insert(name)
