@@ -5,8 +5,10 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`allocations`] what the fleet lists and goes on from,
+//! [`usage`] what each user has used of it, [`tally`] what is told of it all.
 
+pub mod allocations;
 pub mod api;
 pub mod contract;
 pub mod issuing;
@@ -19,6 +21,7 @@ pub mod revocation;
 pub mod seal;
 mod state;
 pub mod tally;
+pub mod usage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -198,6 +201,9 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, door
     tasks.spawn(doors.serve(context.clone(), directory));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
+    let meter = usage::Shared::default();
+    leaving.spawn(allocations::run(context.clone(), meter.clone()));
+    leaving.spawn(usage::run(context.clone(), meter));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

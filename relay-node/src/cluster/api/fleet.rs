@@ -13,7 +13,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::credentials::caller;
-use super::own::Own;
+use super::own::{Own, no_id};
+use crate::cluster::allocations::{self, Filter, Name};
 use crate::cluster::Context;
 use crate::cluster::contract::fleet_server::Fleet;
 use crate::cluster::contract::{
@@ -21,7 +22,9 @@ use crate::cluster::contract::{
     ListSessionsRequest, ListUsageRequest, Load, Session, SessionFilter, UndrainRequest, UndrainResponse, Usage,
     WatchLoadRequest,
 };
+use crate::cluster::link::Away;
 use crate::cluster::registry::Directory;
+use crate::cluster::usage::Accounts;
 use others::Others;
 
 /// How often the load is told.
@@ -32,15 +35,14 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// Answers for the fleet.
 pub(super) struct Service {
     context: Context,
-    directory: Arc<Directory>,
     own: Own,
     others: Others,
 }
 
 impl Service {
     pub(super) fn new(context: Context, directory: Arc<Directory>, own: Own) -> Self {
-        let others = Others::new(context.clone(), Arc::clone(&directory));
-        Self { context, directory, own, others }
+        let others = Others::new(context.clone(), directory);
+        Self { context, own, others }
     }
 }
 
@@ -80,7 +82,21 @@ impl Fleet for Service {
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<Self::ListSessionsStream>, Status> {
         let ListSessionsRequest { filter, limit } = request.into_inner();
-        todo!()
+        let SessionFilter { node, tenant, user, id } = filter.unwrap_or_default();
+        let id = some(id).map(|id| Name::parse(&id).ok_or_else(no_id)).transpose()?;
+        let filter = Filter { id, tenant: some(tenant), user: some(user) };
+        let (nodes, incomplete) = match some(node) {
+            Some(node) => (vec![node], String::new()),
+            None => {
+                let (entries, incomplete) = self.others.all().await;
+                (entries.iter().map(|entry| entry.name.to_string()).collect(), incomplete)
+            }
+        };
+        let most = if limit == 0 { usize::MAX } else { limit as usize };
+        let sessions = ReceiverStream::new(allocations::list(&self.context, nodes, filter)).take(most);
+        let sessions = sessions.map(|session| session.map(told::session).map_err(|away| away_status(&away)));
+        let missing = (!incomplete.is_empty()).then(|| Err(Status::unavailable(incomplete)));
+        Ok(Response::new(Box::pin(sessions.chain(tokio_stream::iter(missing)))))
     }
 
     async fn end_sessions(
@@ -95,7 +111,7 @@ impl Fleet for Service {
         }
         let mut told = EndSessionsResponse::default();
         if self.own.is(&filter.node) {
-            told.ended += self.own.end(filter.clone()).await;
+            told.ended += self.own.end(filter.clone()).await?;
         }
         if filter.node.is_empty() {
             let others = self.others.end(&filter).await;
@@ -140,6 +156,19 @@ impl Fleet for Service {
         &self,
         request: Request<ListUsageRequest>,
     ) -> Result<Response<Self::ListUsageStream>, Status> {
-        todo!()
+        let ListUsageRequest { tenant, user } = request.into_inner();
+        let filter = Filter { id: None, tenant: some(tenant), user: some(user) };
+        let usage = ReceiverStream::new(Accounts::of(&self.context).list(filter));
+        let usage = usage.map(|usage| usage.map(|usage| told::usage(&usage)).map_err(|away| away_status(&away)));
+        Ok(Response::new(Box::pin(usage)))
     }
+}
+
+/// What is empty fits all.
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn away_status(away: &Away) -> Status {
+    Status::unavailable(format!("{away}, and what was told before is not all; `edgerelay nodes` tells what is in the way"))
 }

@@ -33,7 +33,7 @@ impl Member for Service {
     ) -> Result<Response<EndSessionsResponse>, Status> {
         let filter = request.into_inner().filter.unwrap_or_default();
         self.is_meant(&filter.node)?;
-        let ended = self.own.end(filter).await;
+        let ended = self.own.end(filter).await?;
         Ok(Response::new(EndSessionsResponse { ended, unreached: Vec::new() }))
     }
 }

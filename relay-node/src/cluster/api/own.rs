@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tonic::Status;
 use turn::Session;
 
+use crate::cluster::allocations::Name;
 use crate::cluster::contract::{DrainResponse, SessionFilter};
 use crate::cluster::{Context, Order};
 
@@ -45,16 +46,17 @@ impl Own {
     }
 
     /// Ends what `filter` means of this node's own, and tells how many that were.
-    pub(super) async fn end(&self, filter: SessionFilter) -> u64 {
+    pub(super) async fn end(&self, filter: SessionFilter) -> Result<u64, Status> {
         let SessionFilter { tenant, user, id, .. } = filter;
         let seal = self.context.seal.clone();
+        let id = if id.is_empty() { None } else { Some(Name::parse(&id).ok_or_else(no_id)?) };
         let is_meant = move |session: &Session<'_>| {
             let whose = session.user;
             (tenant.is_empty() || whose.tenant() == Some(&tenant))
                 && (user.is_empty() || whose.user() == user)
-                && (id.is_empty() || session_id(&seal, session) == id)
+                && id.is_none_or(|id| Name::of(&seal, session.five_tuple, session.created) == id)
         };
-        self.context.node.end(Arc::new(is_meant)).await
+        Ok(self.context.node.end(Arc::new(is_meant)).await)
     }
 
     async fn order<T>(&self, order: Order, told: oneshot::Receiver<T>) -> Result<T, Status> {
@@ -68,4 +70,8 @@ impl Own {
             Err(_) => Err(Status::deadline_exceeded("the node has not done it yet; `edgerelay nodes` tells whether it has")),
         }
     }
+}
+
+pub(super) fn no_id() -> Status {
+    Status::invalid_argument("this is no id of a session; `edgerelay sessions` tells them")
 }
