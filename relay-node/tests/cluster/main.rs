@@ -10,7 +10,17 @@
 )]
 
 mod calls_in_redis;
+mod credentials_by_https;
+#[path = "../daemon/support/mod.rs"]
+mod daemon;
+mod fleet;
+mod fleet_commands;
+mod hostile_callers;
+mod no_secret_in_logs;
 mod poisoned_calls;
 mod poisoned_usage;
+mod renewed_certificates;
+mod revocation;
 mod support;
 mod usage_told_again;
+mod who_may_call;
