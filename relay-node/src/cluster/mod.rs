@@ -26,7 +26,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::{self, Files};
-use keyring::ring::Lives;
 use link::{Link, RouteError};
 use node::Node;
 use seal::{Seal, SealError};
@@ -159,9 +158,8 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
-    let issuing = &context.config.issuing;
-    let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
-    let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
+    let secrets = keyring::lives_of_secrets(&context.config);
+    let nonces = keyring::lives_of_nonces(&context.config, nonce_lifetime);
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));

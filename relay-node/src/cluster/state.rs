@@ -1,11 +1,14 @@
 //! What the relay knows of its fleet: what it goes on with while Redis is away, and after a crash.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use turn::credentials::Secret;
 
 use super::keyring::ring::{InForce, Millis, Ring};
+use super::keyring::{self, lives_of_nonces, lives_of_secrets};
+use crate::config;
 
 /// What the relay knows of its fleet at a moment.
 #[derive(Clone, Default)]
@@ -53,6 +56,15 @@ impl FleetState {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let kept: Kept = serde_json::from_slice(bytes).ok()?;
         Some(Self { rings: kept.rings, ..Self::default() })
+    }
+
+    /// The same as it is in force by now, in the fleet of `config`.
+    pub fn as_of_now(mut self, config: &config::Cluster, nonce_lifetime: Duration) -> Self {
+        let now = keyring::now();
+        let secrets = self.rings.secrets.in_force(now, lives_of_secrets(config));
+        let nonces = self.rings.nonces.in_force(now, lives_of_nonces(config, nonce_lifetime));
+        self.put_in_force(self.rings.clone(), &secrets, &nonces);
+        self
     }
 
     /// Puts in force what the rings say now. True if that is another thing than before.

@@ -1,13 +1,14 @@
 //! Looks at the fleet's keys in Redis, and publishes what is to be there.
 
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use redis::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::member::{Found, Member};
-use super::ring::{Key, Lives, Millis, Ring};
+use super::now;
+use super::ring::{Key, Lives, Ring};
 use crate::cluster::Context;
 use crate::cluster::link::{Away, Script};
 use crate::cluster::state::Rings;
@@ -110,9 +111,4 @@ fn tell(context: &Context, kinds: &[Kind; 2]) {
     let [secrets, nonces] = kinds.each_ref().map(|kind| (kind.member.ring(), kind.member.in_force(now())));
     let rings = Rings { secrets: secrets.0.clone(), nonces: nonces.0.clone() };
     context.fleet.send_if_modified(|state| state.put_in_force(rings, &secrets.1, &nonces.1));
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
