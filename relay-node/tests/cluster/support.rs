@@ -29,6 +29,7 @@ pub fn fleet(urls: &[String]) -> Cluster {
         fleet: "edge".into(),
         node: "one".into(),
         zone: String::new(),
+        redirect: turn::Redirect::default(),
         fleet_key: Secret::new("0123456789abcdef0123456789abcdef"),
         capacity: 1_000,
         redis: Redis {

@@ -1,14 +1,15 @@
 //! Looks at the fleet's keys in Redis, and publishes what is to be there.
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::member::{Found, Member};
-use super::ring::{Key, Lives, Millis, Ring};
+use super::now;
+use super::ring::{Key, Lives, Ring};
 use crate::cluster::link::{Away, Link, Script};
 use crate::cluster::seal::Seal;
 use crate::cluster::state::{FleetState, Rings};
@@ -148,9 +149,4 @@ impl Kind {
             self.rejected = raw.to_vec();
         }
     }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
