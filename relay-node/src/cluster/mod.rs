@@ -4,16 +4,27 @@
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
-//! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
-//! all nodes share, [`tally`] what is told of it all.
+//! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`allocations`] what the fleet lists and goes on from,
+//! [`usage`] what each user has used of it, [`tally`] what is told of it all.
 
+pub mod allocations;
+pub mod api;
+pub mod contract;
+pub mod issuing;
 pub mod keyring;
 pub mod link;
+pub mod node;
+pub mod quota;
+pub mod registry;
+pub mod revocation;
 pub mod seal;
 mod state;
 pub mod tally;
+pub mod usage;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,9 +36,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::{self, Files};
+use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
+use node::Node;
+use registry::Directory;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -42,6 +56,8 @@ const GOOD_BYE: Duration = Duration::from_millis(500);
 pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
+    /// The relay.
+    pub node: Arc<Node>,
     /// The files that it names, as they were read.
     pub files: &'a Files,
     /// How long a nonce is good for.
@@ -56,8 +72,19 @@ pub struct Cluster {
     pub orders: mpsc::Receiver<Order>,
     /// What it tells of itself.
     pub tally: Arc<Tally>,
+    /// Where it is called by gRPC and by HTTPS, if it is.
+    pub doors: Places,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is bound for callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For gRPC.
+    pub grpc: Option<SocketAddr>,
+    /// For HTTPS.
+    pub https: Option<SocketAddr>,
 }
 
 /// What the fleet wants of the control loop.
@@ -90,6 +117,8 @@ pub struct Context {
     pub link: Link,
     /// What its values are sealed and opened with.
     pub seal: Seal,
+    /// The relay.
+    pub node: Arc<Node>,
     /// What the configuration says of the fleet.
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
@@ -112,6 +141,9 @@ pub enum ClusterError {
     /// The fleet key cannot be used.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Nobody could call.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// No thread or runtime could be made.
     #[error("the fleet's thread cannot be started ({0}). Allow the process more threads and open files")]
     Thread(#[from] io::Error),
@@ -127,32 +159,37 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let tally = Arc::new(Tally::default());
     let (orders, ordered) = mpsc::channel(MOST_ORDERS);
     let (end, ending) = watch::channel(false);
-    let (link, keeper) = {
+    let (link, keeper, doors) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, plan.files, Arc::clone(&tally))?
+        let doors = Doors::open(&plan.config, plan.files)?;
+        let (link, keeper) = Link::start(&plan.config, plan.files, Arc::clone(&tally))?;
+        (link, keeper, doors)
     };
+    let places = doors.places();
+    let known = plan.known.unwrap_or_default();
     let context = Context {
         link,
         seal,
+        node: plan.node,
         config: Arc::new(plan.config),
         incarnation: Incarnation(rand::random()),
         orders,
         tally: Arc::clone(&tally),
-        fleet: Arc::default(),
+        fleet: Arc::new(watch::Sender::new(known.clone())),
         ending,
     };
-    let (known, nonce_lifetime) = (plan.known.unwrap_or_default(), plan.nonce_lifetime);
+    let nonce_lifetime = plan.nonce_lifetime;
     let serve = move || {
-        runtime.block_on(run(context, known, nonce_lifetime));
+        runtime.block_on(run(context, known, nonce_lifetime, doors));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };
     let thread = thread::Builder::new().name("cluster".into()).spawn(serve)?;
-    Ok(Cluster { orders: ordered, tally, ending: end, thread: Some(thread) })
+    Ok(Cluster { orders: ordered, tally, doors: places, ending: end, thread: Some(thread) })
 }
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
-async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
+async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, doors: Doors) {
     let issuing = &context.config.issuing;
     let lives = AllLives {
         secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
@@ -167,8 +204,15 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyrings.keep(known, lives));
+    tasks.spawn(revocation::run(context.clone()));
+    let Context { link, seal, config, .. } = context.clone();
+    let directory = Arc::new(Directory::new(link, seal, config.zone.clone()));
+    tasks.spawn(doors.serve(context.clone(), directory));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving: JoinSet<()> = JoinSet::new();
+    let meter = usage::Shared::default();
+    leaving.spawn(allocations::run(context.clone(), meter.clone()));
+    leaving.spawn(usage::run(context.clone(), meter));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

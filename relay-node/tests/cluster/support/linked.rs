@@ -25,6 +25,7 @@ pub fn fleet(urls: &[String]) -> Cluster {
         fleet: "edge".into(),
         node: "one".into(),
         zone: String::new(),
+        redirect: turn::Redirect::Known,
         fleet_key: Secret::new("0123456789abcdef0123456789abcdef"),
         capacity: 1_000,
         redis: Redis {
