@@ -23,7 +23,6 @@ use crate::cluster::contract::{
     UndrainResponse, Usage, WatchLoadRequest,
 };
 use crate::cluster::link::Away;
-use crate::cluster::registry::Directory;
 use crate::cluster::usage::Accounts;
 use others::Others;
 
@@ -40,8 +39,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(context: Context, directory: Arc<Directory>, own: Own) -> Self {
-        let others = Others::new(context.clone(), directory);
+    pub(super) fn new(context: Context, own: Own) -> Self {
+        let others = Others::new(context.clone());
         Self { context, own, others }
     }
 }
