@@ -1,0 +1,33 @@
+//! The fleet's part of the relay against a real Redis: one file for each behaviour.
+//! The fleet's part of the relay, with real Redis: one file for each behaviour.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody uses it from outside"
+)]
+
+mod acl_user;
+mod calls_in_redis;
+mod cluster_mode;
+mod credentials_by_https;
+#[path = "../daemon/support/mod.rs"]
+mod daemon;
+mod fleet;
+mod fleet_commands;
+mod hostile_callers;
+mod keyrings;
+mod link_trouble;
+mod no_secret_in_logs;
+mod poisoned_calls;
+mod poisoned_usage;
+mod renewed_certificates;
+mod revocation;
+mod sentinel_fail_over;
+mod support;
+mod tls;
+mod usage_told_again;
+mod who_may_call;
