@@ -23,6 +23,7 @@ mod link_trouble;
 mod no_secret_in_logs;
 mod poisoned_calls;
 mod poisoned_usage;
+mod relay_without_redis;
 mod renewed_certificates;
 mod revocation;
 mod sentinel_fail_over;

@@ -148,6 +148,7 @@ impl Keeper {
         self.epoch += 1;
         self.live.send_replace(Some(Live { epoch: self.epoch, connection }));
         self.tally.trouble("redis", None);
+        self.tally.set("up", 1);
         self.tell.send_replace(LinkState { up: true, epoch: self.epoch, why: String::new() });
     }
 
@@ -159,6 +160,7 @@ impl Keeper {
             (state.up, state.why) = (false, why.clone());
             if is_news {
                 self.tally.trouble("redis", Some(why.clone()));
+                self.tally.set("up", 0);
             }
             is_news
         });
