@@ -3,12 +3,13 @@
 
 use testbed::{Redis, eventually_true};
 
-use crate::daemon::{ALICE, Client, Daemon, Packet, UDP, peer, receive};
+use crate::daemon::{ALICE, Client, Daemon, Packet, peer, receive};
 use crate::support::SOON;
 
 fn relay(redis: &Redis) -> Daemon {
     Daemon::serve(&format!(
-        "{ALICE}\n{UDP}\ncluster.fleet = 'edge'\ncluster.node = 'one'\n\
+        "{ALICE}\nlisteners = [{{ transport = 'udp', address = '127.0.0.1:0', advertised = '192.0.2.1:3478' }}]\n\
+         cluster.fleet = 'edge'\ncluster.node = 'one'\n\
          cluster.fleet_key = '0123456789abcdef0123456789abcdef'\ncluster.redis = {{ urls = ['{}'] }}",
         redis.url()
     ))
@@ -51,7 +52,7 @@ fn calls_go_on_and_begin_while_redis_is_killed_hangs_and_is_emptied() {
     let relay = relay(&redis);
     whole(&relay);
     let peer = peer();
-    let mut client = Client::udp(relay.address("UDP"));
+    let mut client = Client::udp(relay.address("udp"));
     let relayed = client.allocate();
     client.permit(peer.local_addr().unwrap());
     talks(&mut client, &peer, relayed);
@@ -59,7 +60,7 @@ fn calls_go_on_and_begin_while_redis_is_killed_hangs_and_is_emptied() {
     redis.kill();
     degraded(&relay, "nothing listens there");
     talks(&mut client, &peer, relayed);
-    Client::udp(relay.address("UDP")).allocate();
+    Client::udp(relay.address("udp")).allocate();
 
     redis.start_again();
     whole(&relay);
@@ -68,7 +69,7 @@ fn calls_go_on_and_begin_while_redis_is_killed_hangs_and_is_emptied() {
     redis.hang();
     degraded(&relay, "it does not answer");
     talks(&mut client, &peer, relayed);
-    Client::udp(relay.address("UDP")).allocate();
+    Client::udp(relay.address("udp")).allocate();
     redis.go_on();
     whole(&relay);
 
@@ -90,7 +91,7 @@ fn a_relay_starts_without_redis_and_joins_when_that_comes() {
     redis.kill();
     let relay = relay(&redis);
     degraded(&relay, "nothing listens there");
-    Client::udp(relay.address("UDP")).allocate();
+    Client::udp(relay.address("udp")).allocate();
     redis.start_again();
     whole(&relay);
     eventually_true(SOON, "the node to be registered", || redis.cli(&["EXISTS", "edge:node:one"]) == "1");
