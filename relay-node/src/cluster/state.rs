@@ -88,8 +88,7 @@ impl FleetState {
 
     /// The same as it is in force by now, in the fleet of `config`.
     pub fn as_of_now(mut self, config: &config::Cluster, nonce_lifetime: Duration) -> Self {
-        let now = keyring::now();
-        let lives = AllLives::of(config, nonce_lifetime);
+        let (now, lives) = (keyring::now(), AllLives::of(config, nonce_lifetime));
         let secrets = self.rings.secrets.in_force(now, lives.secrets);
         let nonces = self.rings.nonces.in_force(now, lives.nonces);
         self.put_in_force(self.rings.clone(), &secrets, &nonces);

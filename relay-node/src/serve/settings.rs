@@ -61,7 +61,7 @@ pub(super) fn settings(
             answers: config.limits.answers,
         },
         redirect: config.cluster.as_ref().map(|cluster| cluster.redirect).unwrap_or_default(),
-        revocations: Arc::default(),
+        revocations: fleet.map(|fleet| Arc::clone(&fleet.revocations)).unwrap_or_default(),
         asks_quota: config.cluster.is_some(),
     }))
 }

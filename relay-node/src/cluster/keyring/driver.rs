@@ -1,19 +1,19 @@
 //! Looks at the fleet's keys in Redis, and publishes what is to be there.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::member::{Found, Member};
-use super::now;
-use super::ring::{Key, Lives, Ring};
+use super::ring::{Key, Lives, Millis, Ring};
 use crate::cluster::link::{Away, Link, Script};
 use crate::cluster::seal::Seal;
 use crate::cluster::state::{FleetState, Rings};
 use crate::cluster::tally::Tally;
+use crate::config;
 
 /// How often it looks. Messages could be missed; this cannot.
 const LOOK: Duration = Duration::from_millis(500);
@@ -56,6 +56,14 @@ pub struct AllLives {
     pub secrets: Lives,
     /// Keys that nonces are made with.
     pub nonces: Lives,
+}
+
+impl AllLives {
+    /// Those in the fleet of `config`, where a nonce is good for `nonce_lifetime`.
+    pub fn of(config: &config::Cluster, nonce_lifetime: Duration) -> Self {
+        let config::Issuing { rotation: used, max_ttl, .. } = config.issuing;
+        Self { secrets: Lives { used, accepted: max_ttl }, nonces: Lives { used, accepted: nonce_lifetime } }
+    }
 }
 
 impl Keyrings {
@@ -149,4 +157,10 @@ impl Kind {
             self.rejected = raw.to_vec();
         }
     }
+}
+
+/// The time by which keys are used.
+pub(in crate::cluster) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
