@@ -30,6 +30,7 @@ use tokio::time::timeout;
 
 use crate::config::{self, Files};
 use keyring::ring::Lives;
+use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
 use node::Node;
 use registry::Directory;
@@ -167,11 +168,19 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let issuing = &context.config.issuing;
-    let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
-    let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
+    let lives = AllLives {
+        secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
+        nonces: Lives { used: issuing.rotation, accepted: nonce_lifetime },
+    };
+    let keyrings = Keyrings {
+        link: context.link.clone(),
+        seal: context.seal.clone(),
+        tally: Arc::clone(&context.tally),
+        fleet: Arc::clone(&context.fleet),
+    };
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
-    tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
+    tasks.spawn(keyrings.keep(known, lives));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving = JoinSet::new();
     leaving.spawn(registry::serve(context.clone()));

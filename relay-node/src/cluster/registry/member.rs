@@ -124,7 +124,7 @@ impl Member {
         if result.is_err() {
             self.known.keep();
         }
-        self.tally.set("nodes_known", self.known.len() as u64 + 1);
+        self.tally.set("nodes_known", self.choices().len() as u64);
         result
     }
 
