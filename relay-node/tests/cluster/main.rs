@@ -11,8 +11,15 @@
 
 mod acl_user;
 mod cluster_mode;
+mod desks;
 mod keyrings;
 mod link_trouble;
+mod nodes;
+mod poisoned_registry;
+mod quota_of_a_dead_node;
+mod quota_race;
+mod registry_expiry;
 mod sentinel_fail_over;
+mod simulated_fleets;
 mod support;
 mod tls;
