@@ -149,7 +149,9 @@ impl Node {
     /// Waits until clients can be sent to just these.
     pub fn comes_to_send_to(&self, names: &[&str]) {
         let names: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        eventually_true(SOON, &format!("{} to send to just {names:?}", self.name), || self.sends_to() == names);
+        eventually_true(SOON, &format!("{} to send to just {names:?}", self.name), || {
+            self.sends_to() == names
+        });
     }
 
     /// How often it has told of itself.

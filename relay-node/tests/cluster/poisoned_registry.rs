@@ -33,7 +33,9 @@ fn an_entry_that_is_not_sealed_is_refused() {
     redis.cli(&["ZADD", "edge:load:v4", "0", "evil"]);
     is_refused(&a);
     // Its place is gone, so that it does not take that of others.
-    eventually_true(SOON, "its place to go", || !redis.cli(&["ZRANGE", "edge:load:v4", "0", "-1"]).contains("evil"));
+    eventually_true(SOON, "its place to go", || {
+        !redis.cli(&["ZRANGE", "edge:load:v4", "0", "-1"]).contains("evil")
+    });
 }
 
 #[test]
@@ -50,11 +52,12 @@ fn a_nodes_entry_under_another_name_is_refused() {
 #[test]
 fn an_entry_of_who_has_another_fleet_key_is_refused() {
     let redis = Redis::start();
-    let [ours, theirs] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"].map(|key| {
-        let mut config = fleet(&[redis.url()]);
-        config.fleet_key = Secret::new(key);
-        Fleet::of(config)
-    });
+    let [ours, theirs] =
+        ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"].map(|key| {
+            let mut config = fleet(&[redis.url()]);
+            config.fleet_key = Secret::new(key);
+            Fleet::of(config)
+        });
     let [a, _b] = two(&ours);
     let _evil = theirs.node("evil", at(66));
     is_refused(&a);

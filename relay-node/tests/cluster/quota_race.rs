@@ -21,10 +21,8 @@ fn user() -> UserId {
 /// A thousand Allocates at all nodes at once, and the allocations that came of them on each.
 fn storm(fleet: &Fleet, nodes: &[Node]) -> Vec<Vec<Account>> {
     let each = 1000 / nodes.len();
-    let storms: Vec<Vec<_>> = nodes
-        .iter()
-        .map(|node| (0..each).map(|_| fleet.spawn(node.allocate(&user()))).collect())
-        .collect();
+    let storms: Vec<Vec<_>> =
+        nodes.iter().map(|node| (0..each).map(|_| fleet.spawn(node.allocate(&user()))).collect()).collect();
     let result = |task: JoinHandle<Option<Account>>| fleet.wait(task).unwrap();
     storms.into_iter().map(|tasks| tasks.into_iter().filter_map(result).collect()).collect()
 }

@@ -82,14 +82,7 @@ struct Landing {
 
 impl<R: Relay> Desk<R> {
     /// A desk for the questions of one life of a node, each of which is to be answered within `patience`.
-    pub fn new(
-        link: &Link,
-        patience: Duration,
-        seal: Seal,
-        node: &NodeName,
-        life: Life,
-        relay: R,
-    ) -> Self {
+    pub fn new(link: &Link, patience: Duration, seal: Seal, node: &NodeName, life: Life, relay: R) -> Self {
         Self {
             link: link.within(patience),
             patience,
@@ -159,7 +152,8 @@ impl<R: Relay> Desk<R> {
         if wanted.is_empty() {
             return None;
         }
-        let users: Vec<_> = wanted.into_iter().map(|(user, wanted)| (user.clone(), self.ask(&user, wanted))).collect();
+        let users: Vec<_> =
+            wanted.into_iter().map(|(user, wanted)| (user.clone(), self.ask(&user, wanted))).collect();
         if !state.up {
             let users = users.into_iter().map(|(user, ask)| (user, ask, None)).collect();
             self.land(Landing { questions, users });
