@@ -35,7 +35,7 @@ fn of(entry: &Entry) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::registry::entry::TlsNames;
+    use crate::cluster::node::TlsNames;
     use crate::cluster::registry::fixtures::entry;
 
     #[test]
