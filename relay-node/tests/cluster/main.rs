@@ -1,4 +1,5 @@
 //! The fleet's part of the relay against a real Redis: one file for each behaviour.
+//! The fleet's part of the relay, with real Redis: one file for each behaviour.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
