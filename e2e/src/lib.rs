@@ -19,6 +19,7 @@ pub mod cores;
 pub mod coturn;
 pub mod credential;
 pub mod crowd;
+pub mod fleet;
 pub mod network;
 pub mod pace;
 pub mod passers_by;
