@@ -20,6 +20,7 @@ pub mod coturn;
 pub mod credential;
 pub mod crowd;
 pub mod fleet;
+pub mod libdatachannel;
 pub mod network;
 pub mod pace;
 pub mod passers_by;

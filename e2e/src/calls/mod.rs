@@ -12,6 +12,7 @@ mod report;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -20,6 +21,7 @@ use rustix::fd::OwnedFd;
 
 use crate::cores;
 use crate::network::{Family, Network};
+use crate::pace::Over;
 use crate::relay::Relay;
 
 pub use caller::{Caller, Kind, Requests};
@@ -102,6 +104,21 @@ impl Calls {
         }
         let report = Report::of(begun, talk.stall, &self.callers);
         (self, report)
+    }
+
+    /// Talks while `disturb` does its work; what became of it, and what that returned.
+    pub fn during<T>(self, disturb: impl FnOnce() -> T) -> (Self, Report, T) {
+        let over = AtomicBool::new(false);
+        let over = &over;
+        thread::scope(|scope| {
+            let calls = scope.spawn(move || self.talk(over));
+            let outcome = {
+                let _over = Over(over);
+                disturb()
+            };
+            let (calls, report) = calls.join().expect("the calls go on");
+            (calls, report, outcome)
+        })
     }
 
     /// Ends all allocations; who has called.

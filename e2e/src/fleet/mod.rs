@@ -1,10 +1,11 @@
 //! A fleet: three relays on hosts of their own, Redis, and a load balancer before them.
 
 mod balancer;
+mod newcomer;
 mod redis;
 mod region;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::network::Family;
 use crate::relay::Relay;
 
 pub use balancer::{Balancer, Source, Spread};
+pub use newcomer::{Newcomer, Way};
 pub use redis::Redis;
 pub use region::{NODES, Region};
 
@@ -55,11 +57,6 @@ impl<'r> Fleet<'r> {
     /// The authority behind its nodes' certificates.
     pub fn authority(&self) -> PathBuf {
         self.nodes[0].certificate().authority()
-    }
-
-    /// The number of the node that an address belongs to.
-    pub fn node_at(region: &Region, address: IpAddr) -> Option<usize> {
-        region.hosts().position(|host| [host.v4.into(), host.v6.into()].contains(&address))
     }
 }
 

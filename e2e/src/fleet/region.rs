@@ -60,6 +60,11 @@ impl Region {
         (0..NODES).map(|node| self.host(node))
     }
 
+    /// The number of the node with this public address.
+    pub fn node_at(&self, address: IpAddr) -> Option<usize> {
+        self.hosts().position(|host| address == host.v4 || address == host.v6)
+    }
+
     /// The inner address of a node.
     pub fn inner(node: usize, family: Family) -> IpAddr {
         address(node as u16 + 1, family)
