@@ -9,8 +9,10 @@ pub mod http;
 pub mod memory;
 pub mod namespace;
 pub mod process;
+pub mod redis;
 pub mod waiting;
 
 pub use namespace::{Namespace, NamespaceError};
 pub use process::Process;
+pub use redis::{Redis, RedisCluster, Sentinels};
 pub use waiting::{eventually, eventually_true, within};

@@ -1,0 +1,156 @@
+//! Keeps a connection to Redis: makes it, looks whether it still serves, and makes it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use redis::{RedisError, RedisResult};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::connection::{Connection, is_broken_by};
+use super::route::Route;
+use super::{DEADLINE, Doubt, LinkState, Live, why};
+use crate::cluster::tally::Tally;
+
+/// How often it looks whether the connection still serves.
+const BEAT: Duration = Duration::from_secs(1);
+/// The first pause before it connects again, at most; each further one may be twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that held for so long was no mistake: pauses begin anew.
+const HELD: Duration = Duration::from_secs(5);
+
+/// Keeps a connection to Redis.
+pub(super) struct Keeper {
+    route: Arc<Route>,
+    beat: redis::Cmd,
+    live: watch::Sender<Option<Live>>,
+    tell: watch::Sender<LinkState>,
+    doubted: mpsc::Receiver<Doubt>,
+    tally: Arc<Tally>,
+}
+
+impl Keeper {
+    /// `beat` is the key that it writes to see whether Redis takes writes.
+    pub(super) fn new(
+        route: Arc<Route>,
+        beat: String,
+        live: watch::Sender<Option<Live>>,
+        tell: watch::Sender<LinkState>,
+        doubted: mpsc::Receiver<Doubt>,
+        tally: &Arc<Tally>,
+    ) -> Self {
+        let mut write = redis::cmd("SET");
+        write.arg(beat).arg(1).arg("PX").arg(10_000);
+        Self { route, beat: write, live, tell, doubted, tally: Arc::clone(tally) }
+    }
+
+    /// Goes on until it is aborted.
+    pub(super) async fn run(mut self) {
+        let (mut epoch, mut attempts) = (0, 0_u32);
+        loop {
+            match self.connect().await {
+                Ok(connection) => {
+                    epoch += 1;
+                    let since = Instant::now();
+                    self.up(epoch, connection.clone());
+                    let error = self.watch(epoch, connection).await;
+                    // What was broken must not be used once more.
+                    self.live.send_replace(None);
+                    self.down(&error);
+                    attempts = if since.elapsed() > HELD { 0 } else { attempts + 1 };
+                }
+                Err(error) => {
+                    self.down(&error);
+                    attempts = attempts.saturating_add(1);
+                }
+            }
+            sleep(pause(attempts)).await;
+        }
+    }
+
+    /// A connection that takes writes.
+    async fn connect(&self) -> RedisResult<Connection> {
+        let mut connection = self.route.connect().await?;
+        self.beat(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Comes back when the connection serves no more, and tells why.
+    async fn watch(&mut self, epoch: u64, mut connection: Connection) -> RedisError {
+        let mut ticks = interval(BEAT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let at = self.route.whereabouts().await;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                Some(doubt) = self.doubted.recv() => match doubt {
+                    // Of an earlier connection.
+                    Doubt { epoch: of, .. } if of != epoch => continue,
+                    Doubt { error: Some(error), .. } => return error,
+                    Doubt { error: None, .. } => {}
+                },
+            }
+            if let Err(error) = self.beat(&mut connection).await
+                && let Err(error) = if is_broken_by(&error) && !error.is_timeout() {
+                    Err(error)
+                } else {
+                    self.beat(&mut connection).await
+                }
+            {
+                return error;
+            }
+            // A primary that lost its office may not know: then others write elsewhere.
+            if let (Some(at), Some(now)) = (&at, self.route.whereabouts().await)
+                && *at != now
+            {
+                return why::moved(&now);
+            }
+        }
+    }
+
+    /// Whether Redis answers and takes a write, in time.
+    async fn beat(&self, connection: &mut Connection) -> RedisResult<()> {
+        let beaten = timeout(DEADLINE, async {
+            if self.route.is_cluster() {
+                // Every primary answers this one.
+                connection.command(&redis::cmd("PING")).await?;
+            }
+            connection.command(&self.beat).await
+        });
+        match beaten.await {
+            Ok(result) => result.map(drop),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    fn up(&mut self, epoch: u64, connection: Connection) {
+        // What calls met on the connection before is of no interest now.
+        while self.doubted.try_recv().is_ok() {}
+        self.live.send_replace(Some(Live { epoch, connection }));
+        self.tell.send_replace(LinkState { up: true, epoch, why: String::new() });
+        self.tally.trouble("redis", None);
+        tracing::info!("cluster: {} is there", self.route);
+    }
+
+    /// Tells it once, however often it is tried.
+    fn down(&self, error: &RedisError) {
+        let why = why::sentence(&self.route, error);
+        let is_news = self.tell.send_if_modified(|state| {
+            let is_news = state.up || state.why != why;
+            (state.up, state.why) = (false, why.clone());
+            is_news
+        });
+        if is_news {
+            tracing::warn!("cluster: {why}. Calls go on with what is known");
+            self.tally.trouble("redis", Some(why));
+        }
+    }
+}
+
+/// Any time up to a bound that doubles, so that a fleet does not come back all at once.
+fn pause(attempts: u32) -> Duration {
+    let most = SHORTEST_PAUSE.saturating_mul(1 << attempts.min(5)).min(LONGEST_PAUSE);
+    rand::rng().random_range(Duration::ZERO..=most)
+}

@@ -1,0 +1,116 @@
+//! The seal on all that the fleet keeps in Redis: whoever can write there must not own the fleet.
+//!
+//! AES-256-GCM under a key that HKDF-SHA256 derives from the fleet key. What a value is kept as, whose it is and which
+//! generation it has are bound to it, so that a value which was moved, given to another or brought back from an older
+//! generation cannot be opened as what it is not.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
+use aws_lc_rs::hmac;
+use thiserror::Error;
+
+use std::sync::Arc;
+
+/// Seals what is written to Redis and opens what is read there.
+#[derive(Clone)]
+pub struct Seal {
+    keys: Arc<Keys>,
+}
+
+struct Keys {
+    values: RandomizedNonceKey,
+    names: hmac::Key,
+}
+
+/// The library refused the keys; it does so without memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no keys could be derived from cluster.fleet_key_file")]
+pub struct SealError;
+
+/// Bytes that a sealed value has more than its content.
+pub const OVERHEAD: usize = NONCE_LEN + 16;
+
+impl Seal {
+    /// The seal of the fleet that is called `fleet` and has this key.
+    ///
+    /// # Errors
+    /// When the library fails.
+    pub fn new(fleet_key: &[u8], fleet: &str) -> Result<Self, SealError> {
+        let extracted = Salt::new(HKDF_SHA256, b"edgerelay fleet").extract(fleet_key);
+        let values = derive(&extracted, &[b"values", fleet.as_bytes()])?;
+        let names = derive(&extracted, &[b"names", fleet.as_bytes()])?;
+        Ok(Self {
+            keys: Arc::new(Keys {
+                values: RandomizedNonceKey::new(&AES_256_GCM, &values).map_err(|_| SealError)?,
+                names: hmac::Key::new(hmac::HMAC_SHA256, &names),
+            }),
+        })
+    }
+
+    /// Seals `plain`, that is kept under `name` (a key, or a key and a field), belongs to `owner`, and is the
+    /// `generation`th of its kind.
+    pub fn seal(&self, name: &str, owner: &str, generation: u64, plain: &[u8]) -> Vec<u8> {
+        let mut sealed = vec![0; NONCE_LEN];
+        sealed.extend_from_slice(plain);
+        let aad = Aad::from(about(name, owner, generation));
+        let Some((head, body)) = sealed.split_at_mut_checked(NONCE_LEN) else { return Vec::new() };
+        // Both fail only for more bytes than a u32 counts; then nobody can open what comes.
+        let Ok((nonce, tag)) = self.keys.values.seal_in_place_separate_tag(aad, body) else {
+            return Vec::new();
+        };
+        head.copy_from_slice(nonce.as_ref());
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// What was sealed, if it was sealed by the fleet as just that.
+    pub fn open(&self, name: &str, owner: &str, generation: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut body = body.to_vec();
+        let aad = Aad::from(about(name, owner, generation));
+        let plain = self.keys.values.open_in_place(Nonce::from(nonce), aad, &mut body).ok()?.len();
+        body.truncate(plain);
+        Some(body)
+    }
+
+    /// What bytes that came from the wire are called in Redis: 32 hexadecimal digits, which say nothing about them to
+    /// who does not have the fleet key.
+    pub fn name_of(&self, bytes: &[u8]) -> String {
+        use std::fmt::Write;
+        let tag = hmac::sign(&self.keys.names, bytes);
+        tag.as_ref().iter().take(16).fold(String::with_capacity(32), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(..)")
+    }
+}
+
+/// What is bound to a value: each part with its length, so that no two triples read the same.
+fn about(name: &str, owner: &str, generation: u64) -> Vec<u8> {
+    let mut about = Vec::with_capacity(name.len() + owner.len() + 24);
+    for part in [name, owner] {
+        about.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        about.extend_from_slice(part.as_bytes());
+    }
+    about.extend_from_slice(&generation.to_be_bytes());
+    about
+}
+
+fn derive(extracted: &Prk, info: &[&[u8]]) -> Result<[u8; 32], SealError> {
+    struct Length;
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            32
+        }
+    }
+    let mut key = [0; 32];
+    let expanded = extracted.expand(info, Length).map_err(|_| SealError)?;
+    expanded.fill(&mut key).map_err(|_| SealError)?;
+    Ok(key)
+}

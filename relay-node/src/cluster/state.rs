@@ -1,0 +1,81 @@
+//! What the relay knows of its fleet: what it goes on with while Redis is away, and after a crash.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use turn::credentials::Secret;
+
+use super::keyring::ring::{InForce, Millis, Ring};
+
+/// What the relay knows of its fleet at a moment.
+#[derive(Clone, Default)]
+pub struct FleetState {
+    /// What time-limited names are checked by now, the one in use first.
+    pub secrets: Vec<Secret>,
+    /// What nonces are made with (the first) and checked by.
+    pub nonce_keys: Vec<[u8; 32]>,
+    /// What credentials are made with now, if the fleet has anything.
+    pub signing: Option<Signing>,
+    pub(super) rings: Rings,
+    in_force: [InForce; 2],
+}
+
+/// What credentials are made with.
+#[derive(Clone)]
+pub struct Signing {
+    /// The secret.
+    pub secret: Secret,
+    /// In milliseconds since 1970: a credential that ends by then is good at every node.
+    pub good_until: Millis,
+}
+
+/// The fleet's keys of both kinds.
+#[derive(Clone, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(super) struct Rings {
+    pub(super) secrets: Ring,
+    pub(super) nonces: Ring,
+}
+
+/// What is kept for the next start.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    rings: Rings,
+}
+
+impl FleetState {
+    /// What is to be kept where nobody else can read it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&Kept { rings: self.rings.clone() }).unwrap_or_default()
+    }
+
+    /// From what [`Self::to_bytes`] gave; nothing if it cannot be read. What is in force by now follows from
+    /// [`super::start`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let kept: Kept = serde_json::from_slice(bytes).ok()?;
+        Some(Self { rings: kept.rings, ..Self::default() })
+    }
+
+    /// Puts in force what the rings say now. True if that is another thing than before.
+    pub(super) fn put_in_force(&mut self, rings: Rings, secrets: &InForce, nonces: &InForce) -> bool {
+        if self.rings == rings && self.in_force == [secrets.clone(), nonces.clone()] {
+            return false;
+        }
+        // Keys of the fleet have 32 bytes, which is never too short.
+        let secret = |key: &[u8; 32]| Secret::new(key).ok();
+        self.secrets = secrets.accepted.iter().filter_map(secret).collect();
+        self.signing = secrets
+            .used
+            .and_then(|used| Some(Signing { secret: secret(&used.key)?, good_until: used.good_until }));
+        self.nonce_keys.clone_from(&nonces.accepted);
+        self.in_force = [secrets.clone(), nonces.clone()];
+        self.rings = rings;
+        true
+    }
+}
+
+impl fmt::Debug for FleetState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secrets, nonce_keys) = (self.secrets.len(), self.nonce_keys.len());
+        f.debug_struct("FleetState").field("secrets", &secrets).field("nonce_keys", &nonce_keys).finish()
+    }
+}
