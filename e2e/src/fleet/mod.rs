@@ -2,12 +2,13 @@
 
 mod balancer;
 mod newcomer;
-mod redis;
 mod region;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use testbed::Redis;
 
 use crate::certificate::{Certificate, Key};
 use crate::network::Family;
@@ -15,7 +16,6 @@ use crate::relay::Relay;
 
 pub use balancer::{Balancer, Source, Spread};
 pub use newcomer::{Newcomer, Way};
-pub use redis::Redis;
 pub use region::{NODES, Region};
 
 /// Where a node listens on its inner address for what comes from the balancer, over UDP and TCP.
@@ -29,7 +29,7 @@ pub struct Fleet<'r> {
     /// By their numbers; those that a test has killed stay there.
     pub nodes: Vec<Relay<'r>>,
     /// What they share their state through.
-    pub redis: Redis<'r>,
+    pub redis: Redis,
 }
 
 impl<'r> Fleet<'r> {
@@ -40,7 +40,7 @@ impl<'r> Fleet<'r> {
 
     /// The same with settings of its own on all nodes.
     pub fn with(region: &'r Region, settings: &[(&str, &str)]) -> Self {
-        let redis = Redis::start(&region.store, Region::store_address());
+        let redis = Redis::inside(&region.store, Region::store_address(), &[]);
         let hosts = region.hosts().chain([&region.balancer]);
         let addresses: Vec<_> = hosts.flat_map(|host| [host.v4.into(), host.v6.into()]).collect();
         let certificate = Arc::new(Certificate::for_addresses(&addresses, Key::Ecdsa));
