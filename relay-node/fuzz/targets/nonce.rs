@@ -7,32 +7,35 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use libfuzzer_sys::fuzz_target;
-use turn::nonce::{NONCE_LEN, NonceCheck};
+use turn::nonce::{NONCE_LEN, NonceCheck, NonceKind};
 use turn::{Nonces, UnixSeconds};
 
 fuzz_target!(|bytes: &[u8]| {
     let nonces = Nonces::new(vec![[7; 32]], 600, true);
-    let Some(([time @ .., bound], any)) = bytes.split_first_chunk::<5>() else { return };
+    let Some(([time @ .., host], any)) = bytes.split_first_chunk::<5>() else { return };
     let now = UnixSeconds::new(u64::from(u32::from_be_bytes(*time)));
-    let binding = (bound % 2 == 0).then(|| IpAddr::from([198, 51, 100, *bound]));
-    let given = nonce(&nonces, now, binding);
-    assert_eq!(nonces.check(now, binding, &given), NonceCheck::Valid);
-    let elsewhere = Some(IpAddr::from([203, 0, 113, *bound]));
-    assert_eq!(nonces.check(now, elsewhere, &given), NonceCheck::Foreign, "for another address");
+    let kind = KINDS[usize::from(host % 3)];
+    let client = IpAddr::from([198, 51, 100, *host]);
+    let given = nonce(&nonces, now, kind, client);
+    assert_eq!(nonces.check(now, client, &given), NonceCheck::Valid(kind));
+    let elsewhere = nonces.check(now, IpAddr::from([203, 0, 113, *host]), &given);
+    assert_eq!(elsewhere == NonceCheck::Foreign, kind == NonceKind::Bound, "from another address");
 
     let mut changed = given;
     changed.iter_mut().zip(any).for_each(|(byte, change)| *byte ^= change);
     for candidate in [any, &changed] {
         // The fuzzer sees what is compared, and so may find a nonce that was given at another time.
-        if nonces.check(now, binding, candidate) != NonceCheck::Foreign {
-            assert_eq!(candidate, nonce(&nonces, time_in(candidate), binding), "not given");
+        if let NonceCheck::Valid(kind) | NonceCheck::Stale(kind) = nonces.check(now, client, candidate) {
+            assert_eq!(candidate, nonce(&nonces, time_in(candidate), kind, client), "not given");
         }
     }
 });
 
-fn nonce(nonces: &Nonces, now: UnixSeconds, binding: Option<IpAddr>) -> [u8; NONCE_LEN] {
+const KINDS: [NonceKind; 3] = [NonceKind::Bound, NonceKind::Unbound, NonceKind::Redirected];
+
+fn nonce(nonces: &Nonces, now: UnixSeconds, kind: NonceKind, client: IpAddr) -> [u8; NONCE_LEN] {
     let mut nonce = [0; NONCE_LEN];
-    nonces.issue(now, binding, &mut nonce);
+    nonces.issue(now, kind, client, &mut nonce);
     nonce
 }
 

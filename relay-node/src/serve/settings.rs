@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
 use turn::ledger::OpenPorts;
-use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Settings};
+use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Redirect, Settings};
 
 use crate::config::{self, Config, Listener};
 use crate::recovery::configuration::InForce;
@@ -53,6 +53,9 @@ pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Sett
             total: config.limits.total,
             answers: config.limits.answers,
         },
+        redirect: Redirect::default(),
+        revocations: Arc::default(),
+        asks_quota: false,
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use stun::stream::{Frame, next_frame};
-use turn::{Client, HEADROOM, Now, Span, TAILROOM};
+use turn::{Client, Entrance, HEADROOM, Now, Span, TAILROOM};
 
 use crate::net::poll::Ready;
 
@@ -50,7 +50,8 @@ impl Worker {
         let mut cost = READ_COST;
         let room = scratch.get_mut(HEADROOM..HEADROOM + stream::SCRATCH).unwrap_or_default();
         if let Some((five_tuple, received)) = self.streams.read(connection, room, &self.poller) {
-            let client = Client { five_tuple, path: Path::Connection(connection).pack() };
+            let client =
+                Client { five_tuple, path: Path::Connection(connection).pack(), entrance: Entrance::Direct };
             let filled = HEADROOM..HEADROOM + received.filled;
             let (frames, valid) = self.take_frames(&client, connection, &mut scratch, filled, now);
             cost = cost.max(received.wire).max(frames * FRAME_COST);

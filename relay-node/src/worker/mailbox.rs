@@ -238,7 +238,7 @@ impl Post {
 
 #[cfg(test)]
 mod tests {
-    use turn::{ClientAddr, FiveTuple, PathId, ServerAddr, Transport};
+    use turn::{ClientAddr, Entrance, FiveTuple, PathId, ServerAddr, Transport};
 
     use super::*;
 
@@ -249,7 +249,7 @@ mod tests {
             server: ServerAddr::new(address),
             transport: Transport::Udp,
         };
-        Client { five_tuple, path: PathId(path) }
+        Client { five_tuple, path: PathId(path), entrance: Entrance::Direct }
     }
 
     fn post(mailbox: &Mailbox, path: u32, packet: &[u8]) -> bool {

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use turn::{
-    Client, ClientAddr, FiveTuple, Forward, IcmpError, Now, Output, PeerAddr, ServerAddr, Span, Transport,
-    Turn,
+    Client, ClientAddr, Drain, Entrance, FiveTuple, Forward, IcmpError, Now, Output, PeerAddr, ServerAddr,
+    Span, Transport, Turn,
 };
 
 use crate::net::icmp;
@@ -280,8 +280,8 @@ impl Worker {
         for _ in 0..COMMANDS {
             let Some(command) = self.mailbox.next_command() else { break };
             match command {
-                Command::Apply(settings) => self.turn.apply(settings),
-                Command::Drain => self.turn.drain(),
+                Command::Apply(settings) => self.turn.apply(now, settings),
+                Command::Drain => self.turn.drain(Drain::ToEnd),
                 Command::Resume => self.turn.resume(),
                 Command::Handshake(taken) => self.streams.take_back(taken, &self.poller),
                 Command::Displace(seat) => self.streams.displace(seat),
@@ -355,6 +355,8 @@ impl Worker {
                         self.streams.send(connection, &client.five_tuple, packet, Kind::Control, stats);
                     }
                 },
+                // Nobody knows better than the node itself.
+                Output::AskQuota { ticket, .. } => self.turn.quota_answered(now, ticket, true),
                 Output::Record(change) => {
                     let written = self.recorder.as_mut().is_none_or(|recorder| recorder.write(&change));
                     self.stats.records_unwritten += u64::from(!written);
@@ -390,5 +392,6 @@ pub(super) fn udp_client(listener: usize, client: SocketAddr, server: SocketAddr
             transport: Transport::Udp,
         },
         path: Path::Listener(listener).pack(),
+        entrance: Entrance::Direct,
     }
 }

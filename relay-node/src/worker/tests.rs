@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use turn::{
-    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddresses,
-    Settings,
+    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, Redirect,
+    RelayAddresses, Settings,
 };
 
 use super::{Inheritance, Plan, StreamLimits, Workers, start};
@@ -28,6 +28,9 @@ fn workers() -> Workers {
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(vec![], vec![], Vec::<IpAddr>::new()),
         limits: Limits { user: plenty, total: plenty, answers: AnswerLimits::default() },
+        redirect: Redirect::default(),
+        revocations: Arc::default(),
+        asks_quota: false,
     };
     let long = Duration::from_secs(60);
     start(Plan {

@@ -167,6 +167,15 @@ impl Hash for FiveTuple {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathId(pub u32);
 
+/// By which kind of listener a client comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// At an address of this relay's own: what a packet says of its source is worth what IP makes it worth.
+    Direct,
+    /// Through a load balancer, which may have put its own address in the place of the client's.
+    FirstContact,
+}
+
 /// A client, and the way back to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -174,6 +183,8 @@ pub struct Client {
     pub five_tuple: FiveTuple,
     /// How to reach it.
     pub path: PathId,
+    /// How it came. Of no meaning on the way back.
+    pub entrance: Entrance,
 }
 
 /// A UDP port of a relayed transport address.

@@ -7,7 +7,7 @@ use ahash::RandomState;
 use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 use stun::{Key, TransactionId};
 
-use crate::address::{Client, PeerAddr};
+use crate::address::{Client, Entrance, FiveTuple, PathId, PeerAddr};
 use crate::credentials::{Algorithm, UserId};
 use crate::ledger::{Account, PeerCount, Port};
 use crate::opening::Opening;
@@ -25,7 +25,8 @@ use crate::time::Monotonic;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Allocation {
-    pub(crate) client: Client,
+    pub(crate) five_tuple: FiveTuple,
+    pub(crate) path: PathId,
     pub(crate) account: Account,
     pub(crate) to_peers: Traffic,
     pub(crate) to_client: Traffic,
@@ -117,6 +118,11 @@ impl Allocation {
         }
     }
 
+    /// The way back to its client.
+    pub(crate) const fn client(&self) -> Client {
+        Client { five_tuple: self.five_tuple, path: self.path, entrance: Entrance::Direct }
+    }
+
     /// Removes the permissions and channels that are over, and tells how many.
     pub(crate) fn expire_peers(&mut self, now: Monotonic, places: &mut Places) -> PeerCount {
         let gone = self.peers.expire(now, places);
@@ -146,7 +152,7 @@ impl Allocation {
         };
         AllocationRecord {
             id,
-            five_tuple: self.client.five_tuple,
+            five_tuple: self.five_tuple,
             relayed: PerFamily::from_fn(|family| self.relayed.get(family).as_ref().map(relayed)),
             created: self.created,
             owner: self.owner.clone(),

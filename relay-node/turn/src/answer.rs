@@ -1,11 +1,14 @@
 //! Answers: success and error responses, signed where the request was (RFC 8489 section 6.3.1, 9.2.4).
 
-use stun::attribute::{self, AttributeType, Nonce, PasswordAlgorithms, Software, UnknownAttributes};
+use stun::attribute::{
+    self, AlternateDomain, AlternateServer, AttributeType, Nonce, PasswordAlgorithms, Software, UnknownAttributes,
+};
 use stun::{BufferFull, Class, Key, Message, MessageWriter, TransactionId};
 
 use crate::address::Client;
 use crate::nonce::NONCE_LEN;
 use crate::outbox::Outbox;
+use crate::redirect::Target;
 use crate::refusal::Refusal;
 use crate::settings::Realm;
 use crate::stats::{RequestKind, Stats};
@@ -100,6 +103,31 @@ impl ReplyTo {
             writer.attribute(&attribute::Realm(realm.as_str().as_bytes()))?;
             writer.attribute(&Nonce(nonce))?;
             writer.attribute(&PasswordAlgorithms::SHA256_MD5).map(drop)
+        })
+    }
+
+    /// 300: where to go, signed, with all that the request needs there (RFC 8489 section 10).
+    pub(crate) fn redirect(
+        &self,
+        outbox: &mut Outbox,
+        stats: &mut Stats,
+        target: &Target<'_>,
+        realm: &Realm,
+        nonce: &[u8; NONCE_LEN],
+    ) -> usize {
+        let refusal = Refusal::TryAlternate;
+        stats.count_answer(self.kind, Some(refusal));
+        self.write(outbox, Class::Error, |writer| {
+            writer.attribute(&refusal.error_code())?;
+            // Section 14.15: of "the same address family as the source of the request", and clients differ in
+            // which of several they take.
+            writer.attribute(&AlternateServer(target.address))?;
+            // Section 14.16: what the certificate there is checked by.
+            if let Some(domain) = target.domain {
+                writer.attribute(&AlternateDomain(domain.as_bytes()))?;
+            }
+            writer.attribute(&attribute::Realm(realm.as_str().as_bytes()))?;
+            writer.attribute(&Nonce(nonce)).map(drop)
         })
     }
 

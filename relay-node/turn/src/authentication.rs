@@ -3,11 +3,11 @@
 use stun::attribute::{AttributeType, PasswordAlgorithm, PasswordAlgorithms};
 use stun::{IntegrityKind, Key, Message, Method};
 
-use crate::address::FiveTuple;
+use crate::address::{Client, Entrance, FiveTuple};
 use crate::allocation::{Allocation, Owner, OwnerName};
 use crate::answer::{ReplyTo, Signature};
 use crate::credentials::{Algorithm, Name, UserId};
-use crate::nonce::NonceCheck;
+use crate::nonce::{NonceCheck, NonceKind};
 use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::settings::Realm;
@@ -22,7 +22,9 @@ pub(crate) struct Authenticated<'m> {
     pub(crate) reply: ReplyTo,
     /// The allocation of the request's 5-tuple, whoever owns it.
     pub(crate) slot: Option<Slot>,
-    name: Name<'m>,
+    /// What its nonce was given for.
+    pub(crate) nonce: NonceKind,
+    pub(crate) name: Name<'m>,
     algorithm: Algorithm,
     proved: Proved,
 }
@@ -50,10 +52,17 @@ struct Claim<'m> {
 pub(crate) enum Unproved {
     /// Nothing: its address may be spoofed.
     Stranger(Refusal),
-    /// That the client is where it says: it has a nonce that we gave to that address.
+    /// That the client is where it says: it has a nonce that we gave to that address, or good credentials.
     Reached(Refusal),
-    /// That too, but from there too much was wrong lately for another answer.
+    /// From there too much was wrong lately for another answer.
     Guessing,
+}
+
+impl Unproved {
+    /// A refusal of somebody who is where it says, if that `is_shown`.
+    const fn of(refusal: Refusal, is_shown: bool) -> Self {
+        if is_shown { Self::Reached(refusal) } else { Self::Stranger(refusal) }
+    }
 }
 
 impl Authenticated<'_> {
@@ -98,24 +107,27 @@ impl Turn {
         // "If it does not contain USERNAME or USERHASH, REALM, and NONCE: 400."
         let claim = Claim::read(message).map_err(Unproved::Stranger)?;
         let client = reply.client.five_tuple.client;
-        let nonce = self.settings.nonces.check(now.unix, Some(client.ip()), claim.nonce);
-        if nonce == NonceCheck::Foreign {
-            return Err(Unproved::Stranger(Refusal::StaleNonce));
-        }
+        let (nonce, is_stale) = match self.settings.nonces.check(now.unix, client.ip(), claim.nonce) {
+            NonceCheck::Valid(kind) => (kind, false),
+            NonceCheck::Stale(kind) => (kind, true),
+            NonceCheck::Foreign => return Err(Unproved::Stranger(Refusal::StaleNonce)),
+        };
+        let is_shown = shows_address(&reply.client, nonce);
         // "If the nonce cookie has the 'Password algorithms' bit": bid-down protection.
-        let algorithm = algorithm_in(message, claim.nonce).map_err(Unproved::Reached)?;
+        let algorithm = algorithm_in(message, claim.nonce);
+        let algorithm = algorithm.map_err(|refusal| Unproved::of(refusal, is_shown))?;
         // "If the value of USERNAME or USERHASH is not valid: 401", "if the integrity does not match: 401."
         let slot = self.table.find(&reply.client.five_tuple);
         let proved = match self.prove_as_owner(message, &claim, algorithm, slot) {
             Some(proved) => proved,
-            None if !self.budget.hears(now.monotonic, client) => return Err(Unproved::Guessing),
+            None if !self.budget.hears(now.monotonic, client, is_shown) => return Err(Unproved::Guessing),
             None => self.prove(now, message, &claim, algorithm).ok_or_else(|| {
-                self.budget.note_wrong(now.monotonic, client);
-                Unproved::Reached(Refusal::Unauthenticated)
+                self.budget.note_wrong(now.monotonic, client, is_shown);
+                Unproved::of(Refusal::Unauthenticated, is_shown)
             })?,
         };
         // "If the NONCE is no longer valid: 438."
-        if nonce == NonceCheck::Stale {
+        if is_stale {
             return Err(Unproved::Reached(Refusal::StaleNonce));
         }
         let key = proved.key.clone();
@@ -127,6 +139,7 @@ impl Turn {
             message: *message,
             reply: reply.signed(signature),
             slot,
+            nonce,
             name: claim.name,
             algorithm,
             proved,
@@ -162,6 +175,7 @@ impl Turn {
             && owner.name.is(claim.name)
             && owner.realm.as_str().as_bytes() == claim.realm
             && !self.settings.credentials.is_removed(&owner.user)
+            && !self.settings.revocations.hits_owner(owner)
             && holds(message, claim.integrity, &owner.key);
         proves.then(|| Proved {
             user: owner.user.clone(),
@@ -190,8 +204,18 @@ impl Turn {
             return None;
         }
         let key = candidate.key(realm, algorithm, |key| holds(message, claim.integrity, key))?;
+        // Asked last: nobody learns who is revoked without the credentials.
+        if self.settings.revocations.hits(&candidate.user, claim.name) {
+            return None;
+        }
         Some(Proved { user: candidate.user, key, realm: realm.clone() })
     }
+}
+
+/// Whether a request with a nonce of ours shows that its client is where it says: the handshake of a stream does,
+/// and so does a nonce that was given to that address. Nothing does where a load balancer may have changed it.
+fn shows_address(client: &Client, nonce: NonceKind) -> bool {
+    client.entrance == Entrance::Direct && (client.five_tuple.transport.is_stream() || nonce == NonceKind::Bound)
 }
 
 impl<'m> Claim<'m> {

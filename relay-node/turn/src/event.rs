@@ -61,6 +61,10 @@ pub enum CloseReason {
     ClientGone,
     /// The relay is stopping.
     Stopped,
+    /// Somebody who runs the relay said so.
+    Ended,
+    /// Its user, or the credential that it was made with, was revoked.
+    Revoked,
     /// A former process had it, and this one can have none of its relayed addresses.
     AddressLost,
 }
@@ -73,6 +77,8 @@ impl CloseReason {
             Self::Expired => "expired",
             Self::ClientGone => "client_gone",
             Self::Stopped => "stopped",
+            Self::Ended => "ended",
+            Self::Revoked => "revoked",
             Self::AddressLost => "address_lost",
         }
     }

@@ -6,8 +6,10 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::address::{Client, PeerAddr, RelayId, RelayPort};
+use crate::credentials::UserId;
 use crate::event::Event;
 use crate::ledger::{Holder, WorkerId};
+use crate::quota::QuotaTicket;
 use crate::record::Change;
 
 /// Free bytes that the core wants in front of what is handed in, to write a header there.
@@ -112,6 +114,14 @@ pub enum Output<'a> {
     CloseRelay {
         /// Which.
         relay: RelayId,
+    },
+    /// Ask whether the fleet lets `user` have one more allocation than it has, which counts this one already,
+    /// then say so by [`crate::Turn::quota_answered`]. Only where [`crate::Settings::asks_quota`].
+    AskQuota {
+        /// What is asked.
+        ticket: QuotaTicket,
+        /// For whom.
+        user: UserId,
     },
     /// Send a whole STUN message.
     ToClient {

@@ -32,15 +32,27 @@ pub(crate) struct Waiting {
     /// Which other ports would do; none if the port was reserved.
     pub(crate) kind: Option<PortKind>,
     pub(crate) tries_left: u8,
+    /// Whether it has yet to hear what the fleet says: none of its sockets is asked for before.
+    pub(crate) asks_quota: bool,
 }
 
 impl Turn {
-    /// Writes an allocation down and asks for its sockets.
+    /// Writes an allocation down and asks for its sockets, or first whether its user may have them.
     pub(crate) fn begin(&mut self, allocation: Allocation) {
         let slot = self.table.insert(allocation);
         let Some(allocation) = self.table.get(slot) else { return };
         self.timers.set(slot.0, allocation.next_deadline());
         self.recording.tally(slot, allocation, &self.settings.limits);
+        match allocation.opening.as_deref() {
+            Some(Opening::Allocate(Waiting { asks_quota: true, .. })) => {
+                self.outbox.ask_quota(self.table.id(slot).into(), allocation.owner.user.clone());
+            }
+            _ => self.open_sockets(slot),
+        }
+    }
+
+    pub(crate) fn open_sockets(&mut self, slot: Slot) {
+        let Some(allocation) = self.table.get(slot) else { return };
         for (family, relayed) in allocation.relayed.present() {
             self.outbox.open_relay(self.table.relay_id(slot, family), relayed.port.local());
         }
@@ -73,7 +85,7 @@ impl Turn {
         let in_vain = allocation.relayed.present().next().is_none();
         match allocation.opening.take().map(|opening| *opening) {
             Some(Opening::Allocate(Waiting { reply, .. })) if in_vain => {
-                self.give_up_allocating(slot, &reply)
+                self.give_up_allocating(slot, &reply, Refusal::InsufficientCapacity);
             }
             Some(Opening::Allocate(waiting)) => self.finish_allocating(slot, &waiting),
             Some(Opening::Restore { .. }) if in_vain => self.give_up_restoring(now, slot),
@@ -91,7 +103,7 @@ impl Turn {
         let Some(relayed) = allocation.relayed.get_mut(family).take() else { return };
         match allocation.opening.as_deref() {
             Some(Opening::Restore { .. }) => self.outbox.event(Event::RelayedAddressLost {
-                five_tuple: allocation.client.five_tuple,
+                five_tuple: allocation.five_tuple,
                 user: allocation.owner.user.clone(),
                 address: relayed.port.advertised(),
                 reason: PortLoss::NoSocket(error),

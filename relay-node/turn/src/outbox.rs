@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use stun::BufferFull;
 
 use crate::address::{Client, RelayId};
+use crate::credentials::UserId;
 use crate::event::Event;
 use crate::io::{Output, Span};
+use crate::quota::QuotaTicket;
 use crate::record::Change;
 
 /// More than the longest answer: a REALM of 763 bytes and all that can stand beside it.
@@ -24,6 +26,7 @@ pub(crate) struct Outbox {
 enum Queued {
     OpenRelay { relay: RelayId, local: SocketAddr },
     CloseRelay { relay: RelayId },
+    AskQuota { ticket: QuotaTicket, user: UserId },
     ToClient { client: Client, packet: Span },
     Record(Change),
     Event(Event),
@@ -36,6 +39,10 @@ impl Outbox {
 
     pub(crate) fn close_relay(&mut self, relay: RelayId) {
         self.queue.push_back(Queued::CloseRelay { relay });
+    }
+
+    pub(crate) fn ask_quota(&mut self, ticket: QuotaTicket, user: UserId) {
+        self.queue.push_back(Queued::AskQuota { ticket, user });
     }
 
     pub(crate) fn record(&mut self, change: Change) {
@@ -77,6 +84,7 @@ impl Outbox {
         Some(match next {
             Queued::OpenRelay { relay, local } => Output::OpenRelay { relay, local },
             Queued::CloseRelay { relay } => Output::CloseRelay { relay },
+            Queued::AskQuota { ticket, user } => Output::AskQuota { ticket, user },
             Queued::Record(change) => Output::Record(change),
             Queued::Event(event) => Output::Event(event),
             Queued::ToClient { client, packet } => {

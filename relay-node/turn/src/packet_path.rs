@@ -219,7 +219,7 @@ impl Turn {
         if !allocation.account.meter(now.monotonic, family, payload.len(), &self.settings.limits) {
             return self.drop_packet(DropReason::Bandwidth);
         }
-        let stream = allocation.client.five_tuple.transport.is_stream();
+        let stream = allocation.five_tuple.transport.is_stream();
         let packet = match way {
             Way::Channel(channel) => channel_data_around(buffer, payload, channel, stream),
             Way::Indication => {
@@ -234,7 +234,7 @@ impl Turn {
         allocation.to_client.add(payload.len());
         self.stats.to_clients.add(payload.len());
         self.recording.tally(slot, allocation, &self.settings.limits);
-        Forward::ToClient { client: allocation.client, packet }
+        Forward::ToClient { client: allocation.client(), packet }
     }
 
     /// An ICMP error for what was sent to `peer` from a relayed address. It becomes a Data indication
@@ -262,7 +262,7 @@ impl Turn {
             return;
         }
         let id = TransactionId::new(self.random.random());
-        self.outbox.message(&allocation.client, |buf| {
+        self.outbox.message(&allocation.client(), |buf| {
             let mut writer = MessageWriter::new(buf, Class::Indication, Method::DATA, id)?;
             writer.attribute(&XorPeerAddress(peer.get()))?;
             writer.attribute(&Icmp { kind: error.kind, code: error.code, data: error.data })?;

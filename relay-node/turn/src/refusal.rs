@@ -1,4 +1,4 @@
-//! Every error that this server answers (RFC 8489 section 14.8, RFC 8656 section 19): the one table of them.
+//! Every error that this server answers (RFC 8489 sections 10 and 14.8, RFC 8656 section 19): the one table of them.
 
 use stun::attribute::ErrorCode;
 
@@ -40,6 +40,7 @@ macro_rules! refusals {
 }
 
 refusals! {
+    TryAlternate 300 "Try Alternate"
     BadRequest 400 "Bad Request"
     Unauthenticated 401 "Unauthenticated"
     Forbidden 403 "Forbidden"

@@ -33,9 +33,8 @@ impl Turn {
     }
 
     fn datagram_clients(&self) -> Vec<Slot> {
-        let sends_datagrams = |slot: &Slot| {
-            self.table.get(*slot).is_some_and(|it| it.client.five_tuple.transport == Transport::Udp)
-        };
+        let sends_datagrams =
+            |slot: &Slot| self.table.get(*slot).is_some_and(|it| it.five_tuple.transport == Transport::Udp);
         self.table.slots().into_iter().filter(sends_datagrams).collect()
     }
 }

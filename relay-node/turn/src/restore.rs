@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use stun::attribute::AddressFamily;
 use thiserror::Error;
 
-use crate::address::{Client, PathId};
+use crate::address::PathId;
 use crate::allocation::{Allocation, Relayed};
 use crate::event::{CloseReason, Event};
 use crate::ledger::PortLoss;
@@ -79,7 +79,8 @@ impl Turn {
             self.outbox.event(Event::RelayedAddressLost { five_tuple, user, address, reason });
         }
         self.begin(Allocation {
-            client: Client { five_tuple: record.five_tuple, path },
+            five_tuple: record.five_tuple,
+            path,
             account,
             to_peers: tallied.to_peers,
             to_client: tallied.to_client,

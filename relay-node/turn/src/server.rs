@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::per_family::PerFamily;
 use crate::recently_closed::RecentlyClosed;
 use crate::recording::Recording;
+use crate::redirect::{Alternates, Drain};
 use crate::relay_address::RelayAddresses;
 use crate::settings::Settings;
 use crate::stats::{DropReason, Stats};
@@ -36,7 +37,8 @@ const EXPIRIES: usize = 64;
 /// ```text
 /// loop {
 ///     forward = turn.client_packet(..) | turn.peer_packet(..) | turn.shortcut_packet(..)
-///             | turn.peer_icmp(..) | turn.relay_opened(..) | turn.client_gone(..) | turn.timeout(..)
+///             | turn.peer_icmp(..) | turn.relay_opened(..) | turn.quota_answered(..) | turn.client_gone(..)
+///             | turn.timeout(..)
 ///     send what `forward` says
 ///     while let Some(output) = turn.poll_output() { do it }
 /// }
@@ -53,7 +55,8 @@ pub struct Turn {
     pub(crate) closed: RecentlyClosed,
     pub(crate) random: StdRng,
     pub(crate) hasher: RandomState,
-    pub(crate) draining: bool,
+    pub(crate) draining: Option<Drain>,
+    pub(crate) alternates: Arc<Alternates>,
     pub(crate) recording: Recording,
     pub(crate) worker: WorkerId,
     /// The ledger's, which packets ask for: that is shared with workers who write to it.
@@ -93,7 +96,8 @@ impl Turn {
             closed: RecentlyClosed::new(&hasher),
             random,
             hasher,
-            draining: false,
+            draining: None,
+            alternates: Arc::default(),
             recording: Recording::default(),
         }
     }
@@ -143,26 +147,12 @@ impl Turn {
         self.outbox.poll()
     }
 
-    /// Goes on under other settings. What lives, lives on.
-    pub fn apply(&mut self, settings: Arc<Settings>) {
+    /// Goes on under other settings. What lives, lives on, other than what is revoked.
+    pub fn apply(&mut self, now: Now, settings: Arc<Settings>) {
         self.open_to_peers = open_to_peers(&settings, &self.ledger);
-        self.settings = settings;
-    }
-
-    /// From now on refuses new allocations.
-    pub fn drain(&mut self) {
-        self.draining = true;
-    }
-
-    /// Takes new allocations again, after [`Self::drain`].
-    pub fn resume(&mut self) {
-        self.draining = false;
-    }
-
-    /// Ends every allocation.
-    pub fn end_all(&mut self, now: Now) {
-        for slot in self.table.slots() {
-            self.close(now, slot, CloseReason::Stopped);
+        let before = std::mem::replace(&mut self.settings, settings);
+        if !Arc::ptr_eq(&before.revocations, &self.settings.revocations) {
+            self.end_revoked(now);
         }
     }
 
@@ -216,7 +206,7 @@ impl Turn {
             self.stats.allocations_closed += 1;
             self.record_allocation(slot);
             self.outbox.event(Event::AllocationClosed {
-                five_tuple: allocation.client.five_tuple,
+                five_tuple: allocation.five_tuple,
                 user: allocation.owner.user,
                 reason,
                 age: now.monotonic.since(allocation.created),

@@ -8,6 +8,8 @@ use thiserror::Error;
 use crate::credentials::Credentials;
 use crate::nonce::Nonces;
 use crate::policy::PeerPolicy;
+use crate::redirect::Redirect;
+use crate::revocations::Revocations;
 
 /// A snapshot of everything that can change while the relay runs.
 #[derive(Debug)]
@@ -26,6 +28,13 @@ pub struct Settings {
     pub policy: PeerPolicy,
     /// How much of everything.
     pub limits: Limits,
+    /// Who is sent on to another node.
+    pub redirect: Redirect,
+    /// Whose credentials are good no more. Another list than before ends the allocations that it hits.
+    pub revocations: Arc<Revocations>,
+    /// Whether an Allocate that this node would serve waits for what the fleet says
+    /// ([`Output::AskQuota`](crate::Output::AskQuota)).
+    pub asks_quota: bool,
 }
 
 /// A realm (RFC 8489 section 14.9).

@@ -3,6 +3,7 @@
 use stun::Method;
 
 use crate::ledger::PeerCount;
+use crate::redirect::Redirection;
 use crate::refusal::Refusal;
 
 /// Packets and their payload bytes.
@@ -144,6 +145,8 @@ pub struct Stats {
     pub dropped: [u64; DropReason::ALL.len()],
     /// Answers sent, by [`RequestKind`]: successes, then each of [`Refusal::ALL`].
     pub answers: [[u64; OUTCOMES]; RequestKind::ALL.len()],
+    /// What became of Allocates that came where clients are sent on, by [`Redirection`].
+    pub redirections: [u64; Redirection::ALL.len()],
     /// Bytes of answers to requests that proved no credentials.
     pub unauthenticated_answer_bytes: u64,
     /// Allocations that came to be.
@@ -184,6 +187,12 @@ impl Stats {
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn count_redirection(&mut self, outcome: Redirection) {
+        if let Some(count) = self.redirections.get_mut(outcome as usize) {
             *count += 1;
         }
     }

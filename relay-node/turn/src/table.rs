@@ -43,7 +43,7 @@ impl Table {
             self.slots.push(Place::default());
             Slot(self.slots.len() as u32 - 1)
         });
-        let hash = self.hasher.hash_one(allocation.client.five_tuple);
+        let hash = self.hasher.hash_one(allocation.five_tuple);
         if let Some(place) = self.slots.get_mut(slot.0 as usize) {
             place.generation = place.generation.wrapping_add(1);
             place.allocation = Some(Box::new(allocation));
@@ -56,7 +56,7 @@ impl Table {
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Box<Allocation>> {
         let allocation = self.slots.get_mut(slot.0 as usize)?.allocation.take()?;
-        let hash = self.hasher.hash_one(allocation.client.five_tuple);
+        let hash = self.hasher.hash_one(allocation.five_tuple);
         if let Ok(entry) = self.by_five_tuple.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
@@ -116,5 +116,5 @@ fn is_of(slots: &[Place], slot: Slot, five_tuple: &FiveTuple) -> bool {
 
 /// The 5-tuple of the allocation in `slot`.
 fn five_tuple(slots: &[Place], slot: Slot) -> Option<&FiveTuple> {
-    Some(&slots.get(slot.0 as usize)?.allocation.as_ref()?.client.five_tuple)
+    Some(&slots.get(slot.0 as usize)?.allocation.as_ref()?.five_tuple)
 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use stun::attribute::{ChannelNumber, ReservationToken, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
+use turn::nonce::NonceKind;
 use turn::{
-    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, DropReason, FiveTuple,
+    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, DropReason, Entrance, FiveTuple,
     Forward, HEADROOM, Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId,
-    PeerAddr, PeerPolicy, Quota, Realm, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings,
+    PeerAddr, PeerPolicy, Quota, Realm, Redirect, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings,
     Shortcut, Span, TAILROOM, Transport, Turn, UnixSeconds, WorkerId,
 };
 
@@ -48,6 +49,9 @@ static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
             total: quota(MOST_ALLOCATIONS as u32),
             answers: AnswerLimits { per_source_bytes_per_second: 5_000, total_bytes_per_second: 10_000 },
         },
+        redirect: Redirect::default(),
+        revocations: Arc::default(),
+        asks_quota: false,
     })
 });
 
@@ -303,7 +307,11 @@ impl Relay {
     /// A nonce that this client may use now.
     pub fn nonce(&self, client: &Client) -> [u8; turn::nonce::NONCE_LEN] {
         let mut nonce = [0; turn::nonce::NONCE_LEN];
-        SETTINGS.nonces.issue(self.now.unix, Some(client.five_tuple.client.ip()), &mut nonce);
+        let kind = match client.entrance {
+            Entrance::Direct => NonceKind::Bound,
+            Entrance::FirstContact => NonceKind::Unbound,
+        };
+        SETTINGS.nonces.issue(self.now.unix, kind, client.five_tuple.client.ip(), &mut nonce);
         nonce
     }
 }
@@ -326,7 +334,7 @@ pub fn client(address: &str, transport: Transport) -> Client {
     let server = SocketAddr::from(([203, 0, 113, 1], 3478));
     let five_tuple =
         FiveTuple { client: ClientAddr::new(client), server: ServerAddr::new(server), transport };
-    Client { five_tuple, path: PathId(u32::from(client.port())) }
+    Client { five_tuple, path: PathId(u32::from(client.port())), entrance: Entrance::Direct }
 }
 
 /// A message with what `fill` puts into it, as far as the buffer reaches.

@@ -9,8 +9,8 @@ use edgerelay::worker::{
     self, Inheritance, ListenerPlan, Plan, Prepared, SocketStats, StartError, StreamLimits, Workers,
 };
 use turn::{
-    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, RelayAddress,
-    RelayAddresses, Settings, Transport,
+    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, Redirect,
+    RelayAddress, RelayAddresses, Settings, Transport,
 };
 
 use super::Client;
@@ -57,6 +57,9 @@ pub fn settings() -> Settings {
                 total_bytes_per_second: 100_000_000,
             },
         },
+        redirect: Redirect::default(),
+        revocations: Arc::default(),
+        asks_quota: false,
     }
 }
 

@@ -10,6 +10,15 @@
 //! | a nonce that we gave to that address, and wrong credentials | within [`Guesses`] |
 //! | everybody else, whose address may be spoofed: Bindings | within a [`Share`] |
 //! | everybody else: 400, 401 and 438 | within another [`Share`] |
+//! | the same where a load balancer leads to | within shares of that port's own |
+//! | a nonce that anybody may have, and wrong credentials | within other [`Guesses`], and its share |
+//!
+//! Behind a load balancer nobody but who has good credentials is more than a stranger, since what looks like a
+//! client's address may be the balancer's: then all clients are one source. Its part is the same as any other's,
+//! since where clients' addresses are kept it is what protects each of them; what is said below of many users
+//! behind one NAT is true of it too. Guesses are told apart by port once an address has made too many, so
+//! whoever guesses through a balancer silences at most the one whose address and port it spoofs, and there alone.
+//! What comes that way uses up nothing of those who come directly.
 //!
 //! A share counts the bytes that an answer has more than its request: that is what somebody gains who
 //! lets the relay shout at a spoofed victim. Each source has a part of it, and so have all together. Of
@@ -20,10 +29,10 @@
 //! just as a client does cannot be told from many clients, and is only held to the limit.
 //!
 //! One budget serves all workers of a node: a part for each would be too small for the many users behind
-//! one NAT. It is relaxed atomics in tables of fixed size, 3 MiB in all, whoever and however many ask. A packet
-//! that is refused only reads the rates, so that what a flood makes the cores share is bounded by the answers
-//! that they give. Two that check at the same moment may both be let through: no more than one answer too
-//! many for each worker.
+//! one NAT. It is relaxed atomics in tables of fixed size, 4 MiB in all and one more behind a load balancer,
+//! whoever and however many ask. A packet that is refused only reads the rates, so that what a flood makes the
+//! cores share is bounded by the answers that they give. Two that check at the same moment may both be let
+//! through: no more than one answer too many for each worker.
 
 mod first_seen;
 mod guesses;
@@ -32,13 +41,14 @@ mod sketch;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ahash::RandomState;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stun::TransactionId;
 
-use crate::address::ClientAddr;
+use crate::address::{ClientAddr, Entrance};
 use crate::settings::AnswerLimits;
 use crate::time::Monotonic;
 use first_seen::FirstSeen;
@@ -47,11 +57,22 @@ use share::Share;
 
 /// The budget of one node for those who proved nothing.
 pub struct AnswerBudget {
+    direct: Shares,
+    /// Made with the first request that comes so: most relays have no load balancer.
+    first_contact: LazyLock<Shares>,
+    first_seen: FirstSeen,
+    /// Of those who are where they say.
+    guesses: Guesses,
+    /// Of those who may be anywhere.
+    strangers_guesses: Guesses,
+    hasher: RandomState,
+}
+
+/// Bindings and everything else do not take from each other.
+#[derive(Debug, Default)]
+struct Shares {
     bindings: Share,
     challenges: Share,
-    first_seen: FirstSeen,
-    guesses: Guesses,
-    hasher: RandomState,
 }
 
 /// A request from an address that may be spoofed.
@@ -59,9 +80,11 @@ pub struct AnswerBudget {
 pub(crate) struct Stranger {
     /// Where it says that it comes from.
     pub(crate) client: ClientAddr,
+    /// By which kind of listener it came.
+    pub(crate) entrance: Entrance,
     /// What a retransmission has in common with it.
     pub(crate) transaction: TransactionId,
-    /// Bindings and everything else do not take from each other.
+    /// Whether it is a Binding.
     pub(crate) binding: bool,
 }
 
@@ -70,10 +93,11 @@ impl AnswerBudget {
     pub fn new(seed: [u8; 32]) -> Self {
         let mut random = StdRng::from_seed(seed);
         Self {
-            bindings: Share::default(),
-            challenges: Share::default(),
+            direct: Shares::default(),
+            first_contact: LazyLock::new(Shares::default),
             first_seen: FirstSeen::default(),
             guesses: Guesses::default(),
+            strangers_guesses: Guesses::default(),
             hasher: RandomState::with_seeds(
                 random.next_u64(),
                 random.next_u64(),
@@ -106,18 +130,27 @@ impl AnswerBudget {
         self.share(stranger).charge(now, limits, network, answered.saturating_sub(asked));
     }
 
-    /// Whether credentials from an address that we have reached are looked at.
-    pub(crate) fn hears(&self, now: Monotonic, client: ClientAddr) -> bool {
-        self.guesses.hears(now, self.network(client), self.hasher.hash_one(client))
+    /// Whether credentials from an address are looked at. Where it is not shown that the client is there, they
+    /// take nothing from those who are.
+    pub(crate) fn hears(&self, now: Monotonic, client: ClientAddr, is_shown: bool) -> bool {
+        self.guesses(is_shown).hears(now, self.network(client), self.hasher.hash_one(client))
     }
 
     /// Notes that credentials from there were wrong.
-    pub(crate) fn note_wrong(&self, now: Monotonic, client: ClientAddr) {
-        self.guesses.note_wrong(now, self.network(client), self.hasher.hash_one(client));
+    pub(crate) fn note_wrong(&self, now: Monotonic, client: ClientAddr, is_shown: bool) {
+        self.guesses(is_shown).note_wrong(now, self.network(client), self.hasher.hash_one(client));
     }
 
     fn share(&self, stranger: &Stranger) -> &Share {
-        if stranger.binding { &self.bindings } else { &self.challenges }
+        let shares = match stranger.entrance {
+            Entrance::Direct => &self.direct,
+            Entrance::FirstContact => &*self.first_contact,
+        };
+        if stranger.binding { &shares.bindings } else { &shares.challenges }
+    }
+
+    const fn guesses(&self, is_shown: bool) -> &Guesses {
+        if is_shown { &self.guesses } else { &self.strangers_guesses }
     }
 
     /// What counts as one source: an IPv4 address or an IPv6 /64, hashed.

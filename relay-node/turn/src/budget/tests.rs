@@ -34,7 +34,7 @@ fn answered(
         let mut id = [0; 12];
         id[..4].copy_from_slice(&n.to_be_bytes());
         id[4..].copy_from_slice(&now.as_nanos().to_be_bytes());
-        let stranger = Stranger { client, transaction: TransactionId::new(id), binding: false };
+        let stranger = Stranger { client, entrance: Entrance::Direct, transaction: TransactionId::new(id), binding: false };
         if budget.answers(now, &stranger) {
             budget.charge(now, &limits, &stranger, 28, 128);
             count += 1;
@@ -58,7 +58,7 @@ fn a_source_has_three_quarters_of_a_second_at_once_and_its_rate_in_time() {
 fn bytes_out_count_less_the_bytes_in_and_never_nothing() {
     let (budget, limits) = (budget(), limits(16_000, 1_000_000));
     let spent = |asked, answered| {
-        let stranger = Stranger { client: host(1), transaction: TransactionId::new([0; 12]), binding: false };
+        let stranger = Stranger { client: host(1), entrance: Entrance::Direct, transaction: TransactionId::new([0; 12]), binding: false };
         let before = budget.share(&stranger).ahead(START, budget.network(stranger.client));
         budget.charge(START, &limits, &stranger, asked, answered);
         budget.share(&stranger).ahead(START, budget.network(stranger.client)) - before
@@ -117,9 +117,9 @@ fn wrong_credentials_are_heard_so_often_from_a_network_and_then_from_each_client
     let heard = |now, port: u16| {
         let guesser = client(&format!("198.51.100.7:{port}"));
         let heard = (0..1_000).filter(|_| {
-            let heard = budget.hears(now, guesser);
+            let heard = budget.hears(now, guesser, true);
             if heard {
-                budget.note_wrong(now, guesser);
+                budget.note_wrong(now, guesser, true);
             }
             heard
         });
@@ -127,8 +127,8 @@ fn wrong_credentials_are_heard_so_often_from_a_network_and_then_from_each_client
     };
     assert_eq!(heard(START, 1), 110, "the network's hundred and the client's ten");
     assert_eq!(heard(START, 2), 10, "a neighbour has its own");
-    assert!(budget.hears(START, client("198.51.100.7:3")), "and who has got nothing wrong is heard");
-    assert!(budget.hears(START, client("198.51.100.8:1")));
+    assert!(budget.hears(START, client("198.51.100.7:3"), true), "and who has got nothing wrong is heard");
+    assert!(budget.hears(START, client("198.51.100.8:1"), true));
     assert_eq!(heard(START.after(Duration::from_millis(500)), 1), 55);
 }
 
@@ -137,8 +137,8 @@ fn a_guesser_with_all_ports_of_its_address_silences_no_other_network() {
     let budget = budget();
     for port in 1..=u16::MAX {
         let guesser = client(&format!("198.51.100.7:{port}"));
-        (0..20).for_each(|_| budget.note_wrong(START, guesser));
+        (0..20).for_each(|_| budget.note_wrong(START, guesser, true));
     }
-    let silenced = (0..10_000).filter(|n| !budget.hears(START, host(0xc000_0000 + n))).count();
+    let silenced = (0..10_000).filter(|n| !budget.hears(START, host(0xc000_0000 + n), true)).count();
     assert_eq!(silenced, 0);
 }

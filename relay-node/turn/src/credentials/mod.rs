@@ -236,6 +236,13 @@ impl Algorithm {
     }
 }
 
+impl Name<'_> {
+    /// Whether it is a time-limited name with the mark of clients that follow a 300.
+    pub(crate) fn is_marked(&self) -> bool {
+        matches!(self, Self::Username(name) if TimedName::parse(name).is_some_and(|timed| timed.follows))
+    }
+}
+
 impl KeyPair {
     fn new(name: &[u8], realm: &Realm, password: &[u8]) -> Self {
         let [md5, sha256] =

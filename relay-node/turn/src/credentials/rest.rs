@@ -1,4 +1,5 @@
-//! Time-limited names: `expiry[:tenant]:user`, with `base64(HMAC-SHA1(secret, name))` as password.
+//! Time-limited names: `expiry[:tenant]:user`, with `base64(HMAC-SHA1(secret, name))` as password. In
+//! `expiry+300[:tenant]:user` the application says besides that its clients follow a 300 (Try Alternate).
 
 use std::fmt;
 
@@ -60,13 +61,19 @@ pub(super) struct TimedName<'a> {
     pub(super) expires: UnixSeconds,
     /// What follows the time: the same for all names of one user.
     pub(super) user: &'a str,
+    /// Whether it has the mark of clients that go where a 300 sends them.
+    pub(super) follows: bool,
 }
+
+/// What stands behind the time in the name of a client that follows.
+const FOLLOWS: &str = "+300";
 
 impl<'a> TimedName<'a> {
     /// Nothing if the time is no number that fits, or if the name hides characters from a reader.
     pub(super) fn parse(name: &'a [u8]) -> Option<Self> {
         let name = str::from_utf8(name).ok()?;
         let (time, user) = name.split_once(':').unwrap_or((name, ""));
+        let (time, follows) = time.strip_suffix(FOLLOWS).map_or((time, false), |time| (time, true));
         // `parse` alone would take a plus sign.
         if time.is_empty() || !time.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -75,7 +82,7 @@ impl<'a> TimedName<'a> {
         if user.chars().any(|c| c.is_control() || is_format(c)) {
             return None;
         }
-        Some(Self { expires, user })
+        Some(Self { expires, user, follows })
     }
 }
 
@@ -110,6 +117,14 @@ mod tests {
         assert_eq!(parsed("1700000000"), Some((1_700_000_000, "")));
         assert_eq!(parsed("18446744073709551615:a"), Some((u64::MAX, "a")));
         for malformed in [
+            "+300:a",
+            "1700000000+:a",
+            "1700000000+30:a",
+            "1700000000+0300:a",
+            "1700000000+3000:a",
+            "1700000000 +300:a",
+            "1700000000+300+300:a",
+            "1700000000-300:a",
             "",
             ":",
             ":alice",
@@ -132,6 +147,14 @@ mod tests {
             assert_eq!(parsed(malformed), None, "{malformed:?}");
         }
         assert_eq!(TimedName::parse(b"1700000000:\xff"), None);
+    }
+
+    #[test]
+    fn only_the_mark_says_that_a_client_follows() {
+        let parsed = |name: &'static str| TimedName::parse(name.as_bytes()).map(|it| (it.user, it.follows));
+        assert_eq!(parsed("1700000000+300:t1:alice"), Some(("t1:alice", true)));
+        assert_eq!(parsed("1700000000+300"), Some(("", true)));
+        assert_eq!(parsed("1700000000:alice+300"), Some(("alice+300", false)));
     }
 
     #[test]

@@ -22,17 +22,38 @@ enum Kind {
 }
 
 impl UserId {
-    pub(crate) fn long_term(name: &str) -> Self {
+    /// The user of the configuration with this name.
+    pub fn long_term(name: &str) -> Self {
         Self { kind: Kind::LongTerm, name: name.into() }
     }
 
-    pub(crate) fn time_limited(name: &str) -> Self {
+    /// The user of all time-limited names that end so: `user`, or `tenant:user`.
+    pub fn time_limited(name: &str) -> Self {
         Self { kind: Kind::TimeLimited, name: name.into() }
     }
 
     /// The name, whatever kind of user it is of.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it comes from time-limited names.
+    pub fn is_time_limited(&self) -> bool {
+        self.kind == Kind::TimeLimited
+    }
+
+    /// The tenant in a time-limited name (`expiry:tenant:user`), if it names one.
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant_and_user().map(|(tenant, _)| tenant)
+    }
+
+    /// The name without the tenant.
+    pub fn user(&self) -> &str {
+        self.tenant_and_user().map_or(&self.name, |(_, user)| user)
+    }
+
+    fn tenant_and_user(&self) -> Option<(&str, &str)> {
+        self.name.split_once(':').filter(|_| self.is_time_limited())
     }
 
     /// The name in the configuration, if it is a long-term user.
@@ -72,6 +93,15 @@ mod tests {
         assert_eq!(format!("{user:?}"), user.to_string());
         assert_eq!(UserId::time_limited("x reason=expired").to_string(), r#""x reason=expired""#);
         assert_eq!(UserId::time_limited("").to_string(), "(anonymous)");
+    }
+
+    #[test]
+    fn only_a_time_limited_user_has_a_tenant() {
+        let parts = |user: UserId| (user.tenant().map(str::to_owned), user.user().to_owned());
+        assert_eq!(parts(UserId::time_limited("t1:carol")), (Some("t1".to_owned()), "carol".to_owned()));
+        assert_eq!(parts(UserId::time_limited("t1:a:b")), (Some("t1".to_owned()), "a:b".to_owned()));
+        assert_eq!(parts(UserId::time_limited("carol")), (None, "carol".to_owned()));
+        assert_eq!(parts(UserId::long_term("t1:carol")), (None, "t1:carol".to_owned()));
     }
 
     #[test]

@@ -196,13 +196,23 @@ impl Ledger {
         self.books().users.with_allocations()
     }
 
+    /// How many allocations `user` has on this node, counting those that are about to be.
+    pub fn allocations_of(&self, user: &UserId) -> u32 {
+        self.books().users.allocations_of(user)
+    }
+
+    /// Up to `max` users who got or gave back allocations since they were told here, and how many each has now.
+    /// The first time it tells of all who have any, and nothing is noted before. Where tens of thousands wait
+    /// to be told of, those who give back their last one are left out.
+    pub fn changed_users(&self, max: usize) -> Vec<(UserId, u32)> {
+        self.books().users.take_changed(max)
+    }
+
     /// Counts an allocation no more.
     fn close(&self, usage: &Usage) {
         let mut books = self.books();
         self.total.release_allocation();
-        if usage.release_allocation() == 0 {
-            books.users.leave(usage);
-        }
+        books.users.release(usage, usage.release_allocation());
     }
 
     /// The books stay right even if a thread died while it held them: every step leaves them whole.

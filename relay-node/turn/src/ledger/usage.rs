@@ -43,6 +43,10 @@ impl Usage {
         self.user.as_ref()
     }
 
+    pub(super) fn allocations(&self) -> u32 {
+        self.allocations.load(Ordering::Relaxed)
+    }
+
     pub(super) fn take_allocation(&self, limit: u32) -> bool {
         take(&self.allocations, 1, limit)
     }

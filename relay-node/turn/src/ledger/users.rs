@@ -11,6 +11,9 @@ use crate::time::Monotonic;
 /// rate, so this takes 65,536 users of their own who all left within that second. Then the one goes who
 /// has the least to pay: what can be won by it is less than what any of the others had to spend.
 const MOST_IN_DEBT: usize = 65_536;
+/// How many users have to be told of before those who end their last allocation are left out. So many
+/// wait only where nobody has asked for long.
+const MOST_CHANGED: usize = 65_536;
 
 /// Users by name. One who ends the last allocation is remembered until what passed is paid for:
 /// else a new allocation would bring a new second of bandwidth.
@@ -19,6 +22,8 @@ pub(super) struct Users {
     by_name: BTreeMap<UserId, Arc<Usage>>,
     /// Who left without having paid, and when that will be so.
     in_debt: BTreeSet<(Monotonic, UserId)>,
+    /// Whose allocations became more or fewer since somebody asked: nobody's until somebody does.
+    changed: Option<BTreeSet<UserId>>,
 }
 
 impl Users {
@@ -27,16 +32,40 @@ impl Users {
         self.by_name.get(user).cloned().unwrap_or_else(|| Arc::new(Usage::of(user.clone())))
     }
 
-    /// Writes down a user who has an allocation.
+    /// Writes down a user who has one allocation more.
     pub(super) fn remember(&mut self, usage: &Arc<Usage>) {
         let Some(user) = usage.user() else { return };
+        if let Some(changed) = &mut self.changed {
+            changed.insert(user.clone());
+        }
         self.in_debt.remove(&(usage.meter.paid_at(), user.clone()));
         self.by_name.entry(user.clone()).or_insert_with(|| Arc::clone(usage));
     }
 
-    /// The last allocation of a user ended.
-    pub(super) fn leave(&mut self, usage: &Usage) {
+    /// An allocation of a user ended, and so many are `left`.
+    pub(super) fn release(&mut self, usage: &Usage, left: u32) {
         let Some(user) = usage.user() else { return };
+        if let Some(changed) = self.changed.as_mut().filter(|it| left > 0 || it.len() < MOST_CHANGED) {
+            changed.insert(user.clone());
+        }
+        if left == 0 {
+            self.leave(usage, user);
+        }
+    }
+
+    /// How many allocations a user has.
+    pub(super) fn allocations_of(&self, user: &UserId) -> u32 {
+        self.by_name.get(user).map_or(0, |usage| usage.allocations())
+    }
+
+    /// Up to `max` users whose allocations became more or fewer since they were told, and how many they have.
+    pub(super) fn take_changed(&mut self, max: usize) -> Vec<(UserId, u32)> {
+        let changed = self.changed.get_or_insert_with(|| self.by_name.keys().cloned().collect());
+        let taken: Vec<_> = std::iter::from_fn(|| changed.pop_first()).take(max).collect();
+        taken.into_iter().map(|user| (user.clone(), self.allocations_of(&user))).collect()
+    }
+
+    fn leave(&mut self, usage: &Usage, user: &UserId) {
         let paid_at = usage.meter.paid_at();
         if paid_at == Monotonic::default() {
             self.by_name.remove(user);
@@ -79,7 +108,7 @@ mod tests {
         let usage = Arc::new(Usage::of(user.clone()));
         users.remember(&usage);
         assert!(usage.meter.allow(NOW, 1 + n, Some(8_000_000)));
-        users.leave(&usage);
+        users.release(&usage, 0);
         user
     }
 

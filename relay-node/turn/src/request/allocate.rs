@@ -66,15 +66,15 @@ impl Turn {
     fn try_allocate(&mut self, now: Now, request: &Authenticated<'_>) -> Result<(), Refusal> {
         // 3. to 9.: what the request says by itself.
         let wish = Wish::read(&request.message)?;
+        // "Also, at any point, the server MAY choose to redirect the client to another server: 300."
+        if self.sends_on(now, request, matches!(wish.port, PortWish::Reserved(_)))? {
+            return Ok(());
+        }
         // 6. "If the server does not support the address family: 440." Of two, one is enough; that of a
         // reserved port is not asked for.
         let is_there = |family: &AddressFamily| self.ledger.relay_address(*family).is_some();
         if matches!(wish.port, PortWish::Fresh(_)) && !wish.families().iter().any(is_there) {
             return Err(Refusal::AddressFamilyNotSupported);
-        }
-        // 12. A draining relay has no capacity for new allocations.
-        if self.draining {
-            return Err(Refusal::InsufficientCapacity);
         }
         // 11. "If the user's quota is reached: 486."
         let account = self.ledger.open_account(request.user(), &self.settings.limits);
@@ -143,9 +143,11 @@ impl Turn {
     ) {
         let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
         let relayed = |port: Option<Port>| port.map(|port| Relayed { port, expires, open: false });
-        let waiting = Waiting { reply: request.reply.clone(), kind, tries_left: PORT_TRIES };
+        let asks_quota = self.settings.asks_quota;
+        let waiting = Waiting { reply: request.reply.clone(), kind, tries_left: PORT_TRIES, asks_quota };
         self.begin(Allocation {
-            client: request.reply.client,
+            five_tuple: request.reply.client.five_tuple,
+            path: request.reply.client.path,
             relayed: PerFamily { v4: relayed(taken.ports.v4), v6: relayed(taken.ports.v6) },
             peers: Peers::new(),
             account,
@@ -175,7 +177,7 @@ impl Turn {
         let Some(allocation) = self.table.get(slot) else { return };
         self.stats.allocations_created += 1;
         self.outbox.event(Event::AllocationCreated {
-            five_tuple: allocation.client.five_tuple,
+            five_tuple: allocation.five_tuple,
             user: allocation.owner.user.clone(),
             relayed: allocation.relayed.present().map(|(_, relayed)| relayed.port.advertised()).collect(),
             lifetime: Duration::from_secs(allocation.origin.lifetime.into()),
@@ -186,13 +188,13 @@ impl Turn {
         });
     }
 
-    /// No socket could be had: nothing stays behind.
-    pub(crate) fn give_up_allocating(&mut self, slot: Slot, reply: &ReplyTo) {
+    /// It cannot be had after all: nothing stays behind.
+    pub(crate) fn give_up_allocating(&mut self, slot: Slot, reply: &ReplyTo, refusal: Refusal) {
         let Some(allocation) = self.remove(slot) else { return };
         if let Some(ReservationToken(token)) = allocation.origin.reservation {
             self.ledger.cancel_reservation(token);
         }
-        reply.refuse(&mut self.outbox, &mut self.stats, Refusal::InsufficientCapacity);
+        reply.refuse(&mut self.outbox, &mut self.stats, refusal);
     }
 }
 
@@ -205,7 +207,7 @@ fn write_allocated(writer: &mut MessageWriter<'_>, allocation: &Allocation) -> R
     if let Some(token) = &allocation.origin.reservation {
         writer.attribute(token)?;
     }
-    writer.attribute(&XorMappedAddress(allocation.client.five_tuple.client.get()))?;
+    writer.attribute(&XorMappedAddress(allocation.five_tuple.client.get()))?;
     if let Some((family, refusal)) = allocation.origin.refused {
         writer.attribute(&AddressErrorCode { family, code: refusal.code(), reason: refusal.reason() })?;
     }

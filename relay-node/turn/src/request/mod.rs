@@ -10,13 +10,13 @@ mod wish;
 use stun::attribute::{AddressFamily, AttributeType};
 use stun::{AttributeError, Message, Method};
 
-use crate::address::{Client, PeerAddr};
+use crate::address::{Client, Entrance, PeerAddr};
 use crate::allocation::Allocation;
 use crate::answer::ReplyTo;
 use crate::authentication::{Authenticated, Unproved};
 use crate::budget::Stranger;
 use crate::ledger::Ledger;
-use crate::nonce::NONCE_LEN;
+use crate::nonce::{NONCE_LEN, NonceKind};
 use crate::policy::Denied;
 use crate::refusal::Refusal;
 use crate::server::Turn;
@@ -119,7 +119,11 @@ impl Turn {
         }
         let five_tuple = &reply.client.five_tuple;
         let mut nonce = [0; NONCE_LEN];
-        self.settings.nonces.issue(now.unix, Some(five_tuple.client.ip()), &mut nonce);
+        let kind = match reply.client.entrance {
+            Entrance::Direct => NonceKind::Bound,
+            Entrance::FirstContact => NonceKind::Unbound,
+        };
+        self.settings.nonces.issue(now.unix, kind, five_tuple.client.ip(), &mut nonce);
         let realm = self.realm_for(five_tuple).clone();
         reply.challenge(&mut self.outbox, &mut self.stats, refusal, &realm, &nonce)
     }
@@ -188,6 +192,7 @@ impl Table {
 fn stranger(client: &Client, message: &Message<'_>) -> Stranger {
     Stranger {
         client: client.five_tuple.client,
+        entrance: client.entrance,
         transaction: message.transaction_id(),
         binding: message.method() == Method::BINDING,
     }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stun::attribute::{Nonce, RequestedTransport};
 use stun::{Class, Method, TransactionId};
-use turn::{AnswerBudget, Client, ClientAddr, FiveTuple, Ledger, Nonces, PathId, Transport};
+use turn::{AnswerBudget, Client, ClientAddr, Entrance, FiveTuple, Ledger, Nonces, PathId, Transport};
 
 const ALICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 const SEEDS: u64 = 8;
@@ -48,7 +48,11 @@ fn elsewhere(number: u32) -> Ipv4Addr {
 fn spoofed(address: Ipv4Addr, port: u16) -> Client {
     let FiveTuple { server, transport, .. } = alice(Transport::Udp).path.five_tuple;
     let client = ClientAddr::new((address, port).into());
-    Client { five_tuple: FiveTuple { client, server, transport }, path: PathId(0) }
+    Client {
+        five_tuple: FiveTuple { client, server, transport },
+        path: PathId(0),
+        entrance: Entrance::Direct,
+    }
 }
 
 /// A relay in the middle of a flood.
@@ -210,7 +214,7 @@ fn a_live_call_learns_of_another_nonce_key_at_once() {
     let (mut flooded, mut alice) = Flooded::with_a_live_call(Flood::Fresh(Method::ALLOCATE));
     let mut other = settings();
     other.nonces = Nonces::new(vec![[8; 32]], 600, true);
-    flooded.relay.turn.apply(Arc::new(other));
+    flooded.relay.apply(other);
     flooded.goes_on(Duration::from_secs(1));
     let stale = flooded.refresh(&mut alice);
     assert_eq!(stale.code(), 438);

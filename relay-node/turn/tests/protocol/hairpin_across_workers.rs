@@ -99,7 +99,7 @@ fn keeps_to_the_other_ones_bandwidth() {
     let shortcut = pair.shortcut();
     let mut slow = settings();
     slow.limits.user.bits_per_second = Some(8 * (5 + 28));
-    pair.relays[1].turn.apply(Arc::new(slow));
+    pair.relays[1].apply(slow);
     assert!(pair.relays[1].shortcut(shortcut, b"hello").is_some());
     assert_eq!(pair.relays[1].shortcut(shortcut, b"hello"), None);
     assert_eq!(pair.relays[1].dropped(DropReason::Bandwidth), 1);

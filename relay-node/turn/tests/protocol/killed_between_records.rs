@@ -47,6 +47,7 @@ fn killed_after(
                 said += 1;
             }
             Output::OpenRelay { relay: id, .. } => relay.turn.relay_opened(relay.now, id, Ok(())),
+            Output::AskQuota { .. } => unreachable!("its settings say that nobody is asked"),
             Output::CloseRelay { .. } | Output::Event(_) | Output::ToClient { .. } => {}
         }
     }

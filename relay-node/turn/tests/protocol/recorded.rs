@@ -35,6 +35,7 @@ fn said(relay: &mut Relay) -> Vec<Said> {
             Output::Record(change) => said.push(Said::Keep(change)),
             Output::ToClient { .. } => said.push(Said::Answer),
             Output::OpenRelay { relay: id, .. } => relay.turn.relay_opened(relay.now, id, Ok(())),
+            Output::AskQuota { .. } => unreachable!("its settings say that nobody is asked"),
             Output::CloseRelay { .. } | Output::Event(_) => said.push(Said::Other),
         }
     }

@@ -1,6 +1,5 @@
 //! Time-limited credentials (the TURN REST convention): `expiry[:tenant]:user`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Relay, SECRET, START, Scheme, TestClient, at, credentials, settings};
@@ -61,7 +60,7 @@ fn a_call_outlives_its_secret() {
         let relayed = live.allocate(&mut relay);
         let mut rotated = settings();
         rotated.credentials = credentials(&[NEW_SECRET]);
-        relay.turn.apply(Arc::new(rotated));
+        relay.apply(rotated);
 
         assert_eq!(live.refresh(&mut relay, 600).code(), 0);
         assert_eq!(live.bind(&mut relay, 0x4000, at("192.0.2.1:1")).code(), 0);

@@ -1,7 +1,6 @@
 //! Other settings while calls are live: what lives goes on, what is new goes by the new ones.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use crate::support::{Relay, SECRET, START, TestClient, allocated, at, credentials, peer, settings};
 use stun::Method;
@@ -14,7 +13,7 @@ fn live_under(change: impl FnOnce(&mut Settings)) -> (Relay, TestClient, SocketA
     alice.bind(&mut relay, 0x4000, peer());
     let mut other = settings();
     change(&mut other);
-    relay.turn.apply(Arc::new(other));
+    relay.apply(other);
     (relay, alice, relayed)
 }
 
@@ -66,7 +65,7 @@ fn a_call_outlives_the_secret_that_it_began_under_and_the_end_of_its_name() {
     carol.allocate(&mut relay);
     let mut rotated = settings();
     rotated.credentials = credentials(&["another secret, as long as need be"]);
-    relay.turn.apply(Arc::new(rotated));
+    relay.apply(rotated);
     relay.wait(std::time::Duration::from_secs(120));
     assert_eq!(carol.refresh(&mut relay, 600).code(), 0);
 }
@@ -132,7 +131,7 @@ fn a_rotated_nonce_key_is_good_until_it_is_taken_away() {
     assert_eq!(alice.refresh(&mut relay, 600).code(), 0);
     let mut without = settings();
     without.nonces = turn::Nonces::new(vec![[8; 32]], 600, true);
-    relay.turn.apply(Arc::new(without));
+    relay.apply(without);
     let answer = alice.refresh(&mut relay, 600);
     assert_eq!(answer.code(), 438);
     alice.nonce = answer.get::<Nonce<'_>>().unwrap().0.to_vec();
@@ -191,6 +190,6 @@ fn a_new_user_can_come_at_once() {
     let mut with_carol = settings();
     with_carol.credentials =
         turn::Credentials::new(&with_carol.realm, &[("carol", "christmas")], vec![]).unwrap();
-    relay.turn.apply(Arc::new(with_carol));
+    relay.apply(with_carol);
     carol.allocate(&mut relay);
 }

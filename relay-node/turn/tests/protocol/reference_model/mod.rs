@@ -10,8 +10,6 @@ mod outcome;
 mod step;
 mod system;
 
-use std::sync::Arc;
-
 use crate::support::{Relay, TestClient, at};
 use chance::{node, rules, steps, steps_and_restarts};
 use model::{Asked, Model};
@@ -132,7 +130,7 @@ fn compare_answers(
 
 /// Either user can have every port, with as many permissions and channels as the limits allow.
 fn everything_can_be_had_again(node: &Node, relay: &mut Relay) {
-    relay.turn.apply(Arc::new(node.settings(&Rules::exactly(node.ports.len()))));
+    relay.apply(node.settings(&Rules::exactly(node.ports.len())));
     let peer = if node.families[0] { at("192.0.2.1:1") } else { at("[2001:db8:2::1]:1") };
     for (user, password) in [("alice", "wonderland"), ("bob", "builder")] {
         for port in 1..=node.ports.len() + 1 {

@@ -162,7 +162,7 @@ impl System {
     pub(crate) fn swap(&mut self, rules: &Rules) {
         self.rules = rules.clone();
         for worker in &mut self.workers {
-            worker.turn.apply(Arc::new(self.node.settings(rules)));
+            worker.apply(self.node.settings(rules));
         }
     }
 

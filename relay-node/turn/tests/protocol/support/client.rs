@@ -5,7 +5,7 @@ use stun::attribute::{
 };
 use stun::{Attribute, BufferFull, Class, Key, Message, MessageWriter, Method, TransactionId};
 use turn::credentials::Secret;
-use turn::{Client, ClientAddr, FiveTuple, PathId, ServerAddr, Transport};
+use turn::{Client, ClientAddr, Entrance, FiveTuple, PathId, ServerAddr, Transport};
 use turn_client::{
     Allocate, Challenge, Credential, Incoming, Login, Path, Request, message, send_indication,
 };
@@ -82,6 +82,7 @@ impl TestClient {
                     transport,
                 },
                 path: PathId(u32::from(client.port())),
+                entrance: Entrance::Direct,
             },
             username: b"alice".to_vec(),
             password: b"wonderland".to_vec(),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use turn::{
     AnswerBudget, AnswerLimits, Client, DropReason, Event, Forward, HEADROOM, IcmpError, Ledger, Lifetimes,
-    Limits, Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, Realm, RelayAddress,
-    RelayAddresses, RelayId, Settings, Shortcut, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
+    Limits, Monotonic, Now, OpenError, Output, PeerAddr, PeerPolicy, Quota, QuotaTicket, Realm, Redirect,
+    RelayAddress, RelayAddresses, RelayId, Settings, Shortcut, Span, TAILROOM, Turn, UnixSeconds, WorkerId,
 };
 
-use turn::credentials::Secret;
+use turn::credentials::{Secret, UserId};
 
 use super::store::{Remains, Store};
 use super::{REALM, at};
@@ -32,6 +32,9 @@ pub fn settings() -> Settings {
         lifetimes: Lifetimes::default(),
         policy: PeerPolicy::new(vec![], vec![], vec!["203.0.113.1".parse().unwrap()]),
         limits: Limits { user: plenty, total: plenty, answers: AnswerLimits::default() },
+        redirect: Redirect::default(),
+        revocations: Arc::default(),
+        asks_quota: false,
     }
 }
 
@@ -87,6 +90,8 @@ pub struct Relay {
     /// How the next sockets fail, on IPv4 and on IPv6 addresses.
     pub failing: [VecDeque<OpenError>; 2],
     pub events: Vec<Event>,
+    /// What the fleet was asked, and has not answered yet.
+    pub questions: Vec<(QuotaTicket, UserId)>,
     /// What its driver keeps of it.
     store: Arc<Mutex<Store>>,
 }
@@ -164,6 +169,7 @@ impl Relay {
             exhausted: false,
             failing: Default::default(),
             events: Vec::new(),
+            questions: Vec::new(),
             store: Arc::default(),
         }
     }
@@ -190,6 +196,11 @@ impl Relay {
                 return seen;
             }
         }
+    }
+
+    /// Goes on under other settings.
+    pub fn apply(&mut self, settings: Settings) {
+        self.turn.apply(self.now, Arc::new(settings));
     }
 
     /// A packet from a client.
@@ -287,6 +298,10 @@ impl Relay {
                         client: client.five_tuple.client.get(),
                         packet: packet.to_vec(),
                     });
+                    continue;
+                }
+                Some(Output::AskQuota { ticket, user }) => {
+                    self.questions.push((ticket, user));
                     continue;
                 }
                 Some(Output::Record(change)) => {
