@@ -36,6 +36,8 @@ pub(super) struct ListenerSection {
     pub(super) advertised: Option<String>,
     #[serde(default)]
     pub(super) proxy_protocol: ProxySection,
+    #[serde(default)]
+    pub(super) first_contact: bool,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
 }

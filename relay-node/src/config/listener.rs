@@ -26,6 +26,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What clients reach it by, where that is another address.
     pub advertised: Option<SocketAddr>,
+    /// Whether clients come there by the fleet's load balancer, to be told of a node.
+    pub first_contact: bool,
     /// Who may connect, each time with a PROXY protocol v2 header; empty where clients connect
     /// themselves.
     pub proxies: Vec<IpNet>,
@@ -47,11 +49,13 @@ pub(super) fn check(
     problems: &mut Problems,
     files: &Files,
     sections: &[ListenerSection],
+    has_fleet: bool,
     host: &Host,
 ) -> Vec<Listener> {
     if sections.is_empty() {
         return default_listeners(host);
     }
+    check_first_contact(problems, sections, has_fleet);
     let checked: Vec<_> =
         sections.iter().enumerate().map(|(index, section)| one(problems, files, index, section)).collect();
     let mut seen = HashSet::new();
@@ -72,6 +76,28 @@ pub(super) fn check(
     checked.into_iter().flatten().collect()
 }
 
+/// Clients of a load balancer are sent to a node, this one included, where they come directly.
+fn check_first_contact(problems: &mut Problems, sections: &[ListenerSection], has_fleet: bool) {
+    let of_first_contact = sections.iter().position(|section| section.first_contact);
+    let Some(index) = of_first_contact else { return };
+    let field = format!("listeners[{index}].first_contact");
+    if !has_fleet {
+        problems.add(
+            field,
+            true,
+            "without [cluster] there is no node to send clients to",
+            "Remove it, or add [cluster]",
+        );
+    } else if sections.iter().all(|section| section.first_contact) {
+        problems.add(
+            field,
+            true,
+            "no listener takes clients directly, so that none could be sent to this node",
+            "Add a listener on another port, without first_contact",
+        );
+    }
+}
+
 /// UDP and TCP on every address of the families that the machine has.
 fn default_listeners(host: &Host) -> Vec<Listener> {
     let v6 = host.has_v6.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
@@ -80,6 +106,7 @@ fn default_listeners(host: &Host) -> Vec<Listener> {
         transport,
         address: SocketAddr::new(address, DEFAULT_PORT),
         advertised: None,
+        first_contact: false,
         proxies: Vec::new(),
         identity: None,
     };
@@ -118,7 +145,8 @@ fn one(problems: &mut Problems, files: &Files, index: usize, section: &ListenerS
     }
     let proxies = proxies(problems, &field, transport, &section.proxy_protocol);
     let identity = identity(problems, files, &field, transport, section);
-    Some(Listener { transport: transport?, address: address?, advertised, proxies, identity })
+    let first_contact = section.first_contact;
+    Some(Listener { transport: transport?, address: address?, advertised, first_contact, proxies, identity })
 }
 
 /// Whoever may send a PROXY header can be any client: they have to be named.

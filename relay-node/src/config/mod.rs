@@ -185,7 +185,7 @@ fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Hos
     let drain_deadline =
         value::duration(problems, "drain_deadline", &document.drain_deadline, Duration::ZERO);
     let reload_interval = value::duration(problems, "reload_interval", &document.reload_interval, second);
-    let listeners = listener::check(problems, files, &document.listeners, host);
+    let listeners = listener::check(problems, files, &document.listeners, false, host);
     let relay = relay::check(problems, &document.relay, host, &listeners);
     let credentials = credentials::check(problems, files, &document.credentials);
     let nonce = credentials::check_nonce(problems, files, &document.nonce);
@@ -254,13 +254,16 @@ fn workers(problems: &mut Problems, count: Option<usize>, host: &Host) -> usize 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "realm        {}", self.realm.as_str())?;
-        for Listener { transport, address, advertised, proxies, identity } in &self.listeners {
+        for Listener { transport, address, advertised, first_contact, proxies, identity } in &self.listeners {
             write!(f, "listener     {} {address}", transport.name())?;
             if *transport == Transport::Tcp && identity.is_some() {
                 write!(f, ", and tls")?;
             }
             if let Some(advertised) = advertised {
                 write!(f, ", reached by {advertised}")?;
+            }
+            if *first_contact {
+                write!(f, ", for first contact")?;
             }
             if !proxies.is_empty() {
                 let proxies: Vec<_> = proxies.iter().map(ToString::to_string).collect();

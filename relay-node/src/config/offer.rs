@@ -45,7 +45,9 @@ fn listeners(problems: &mut Problems, document: &Document) -> Vec<(Transport, So
         let both = both.map(|address| SocketAddr::new(address, DEFAULT_PORT));
         both.into_iter().flat_map(|address| [(Transport::Udp, address), (Transport::Tcp, address)]).collect()
     } else {
-        document.listeners.iter().filter_map(|section| listener(problems, section)).collect()
+        // Those for first contact are reached by the load balancer, of which nothing is known here.
+        let direct = document.listeners.iter().filter(|section| !section.first_contact);
+        direct.filter_map(|section| listener(problems, section)).collect()
     };
     bound
         .into_iter()

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use turn::Drain as How;
+
 use super::notify;
 use crate::admin::Health;
 use crate::worker::Workers;
@@ -35,7 +37,7 @@ impl<'a> Drain<'a> {
         );
         self.since = Some(Instant::now());
         self.health.set_draining(true);
-        self.workers.drain();
+        self.workers.drain(How::ToEnd);
         notify::stopping("Draining: the relay ends with its last call");
     }
 

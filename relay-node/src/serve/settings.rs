@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
 use turn::ledger::OpenPorts;
-use turn::{Credentials, Ledger, Limits, Nonces, PeerPolicy, Redirect, Settings};
+use turn::{Credentials, Entrance, Ledger, Limits, Nonces, PeerPolicy, Redirect, Settings};
 
 use crate::config::{self, Config, Listener};
 use crate::recovery::configuration::InForce;
@@ -79,6 +79,7 @@ pub(super) fn plan(
         }),
         streams: config.limits.streams,
         records: None,
+        fleet: None,
         state: None,
         inheritance: Inheritance::default(),
     })
@@ -88,6 +89,7 @@ fn listener(listener: &Listener, in_force: &InForce) -> Result<ListenerPlan, Cer
     Ok(ListenerPlan {
         transport: listener.transport,
         bind: listener.address,
+        entrance: if listener.first_contact { Entrance::FirstContact } else { Entrance::Direct },
         proxies: listener.proxies.clone(),
         tls: listener.identity.as_ref().map(|identity| in_force.certificates(identity)).transpose()?,
     })

@@ -77,6 +77,14 @@ socket_stats! {
     events_dropped,
     /// Changes that could not be written down, so that they would not outlive the process.
     records_unwritten,
+    /// Allocations that the fleet granted.
+    quotas_granted,
+    /// Allocations that the fleet refused.
+    quotas_refused,
+    /// Allocations of which the fleet did not say anything in time.
+    quotas_unanswered,
+    /// Allocations of which the fleet was not asked, since too many questions waited.
+    quotas_not_asked,
 }
 
 const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();

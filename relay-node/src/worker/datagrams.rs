@@ -5,7 +5,10 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::AsFd;
 
-use turn::{Client, HEADROOM, PeerAddr, RelayId, Span, TAILROOM};
+use turn::{
+    Client, ClientAddr, Entrance, FiveTuple, HEADROOM, PeerAddr, RelayId, ServerAddr, Span, TAILROOM,
+    Transport,
+};
 
 use crate::net::memory::{Packet, PacketMemory};
 use crate::net::name::is_link_local;
@@ -15,6 +18,7 @@ use crate::net::send::{Datagram, SendBatch};
 
 use super::counters::SocketStats;
 use super::relays::Relays;
+use super::token::Path;
 
 /// Datagrams in hand at a time. Enough that those from many relay sockets leave together.
 const SLOTS: usize = 128;
@@ -31,14 +35,17 @@ const FIRST_RELAY: u32 = 1 << 31;
 pub(super) struct Listener {
     socket: UdpSocket,
     address: SocketAddr,
+    /// Its place in the plan.
+    place: usize,
+    entrance: Entrance,
     /// Whether each datagram tells what address it came to.
     wildcard: bool,
 }
 
 impl Listener {
     /// `address` is what the socket is bound to.
-    pub(super) fn new(socket: UdpSocket, address: SocketAddr) -> Self {
-        Self { socket, address, wildcard: address.ip().is_unspecified() }
+    pub(super) fn new(socket: UdpSocket, address: SocketAddr, place: usize, entrance: Entrance) -> Self {
+        Self { socket, address, place, entrance, wildcard: address.ip().is_unspecified() }
     }
 
     /// The socket, to wait for datagrams.
@@ -147,12 +154,23 @@ impl Datagrams {
     }
 
     /// Who sent the datagram in `slot` of a listener, and to which address.
-    pub(super) fn addresses(&self, listener: usize, slot: usize) -> Option<(SocketAddr, SocketAddr)> {
+    pub(super) fn client(&self, listener: usize, slot: usize) -> Option<Client> {
         let client = self.received.source(slot)?;
         let listener = self.listeners.get(listener)?.as_ref()?;
-        if !listener.wildcard {
-            return Some((client, listener.address));
-        }
+        let server = if listener.wildcard { self.destination(listener, slot)? } else { listener.address };
+        Some(Client {
+            five_tuple: FiveTuple {
+                client: ClientAddr::new(client),
+                server: ServerAddr::new(server),
+                transport: Transport::Udp,
+            },
+            path: Path::Listener(listener.place).pack(),
+            entrance: listener.entrance,
+        })
+    }
+
+    /// The address of a listener on all of them that the datagram in `slot` came to.
+    fn destination(&self, listener: &Listener, slot: usize) -> Option<SocketAddr> {
         let (ip, interface) = self.received.destination(slot)?;
         let mut server = SocketAddr::new(ip, listener.address.port());
         if let SocketAddr::V6(v6) = &mut server
@@ -160,7 +178,7 @@ impl Datagrams {
         {
             v6.set_scope_id(interface);
         }
-        Some((client, server))
+        Some(server)
     }
 
     /// The source of the datagram in `slot` of a relay.

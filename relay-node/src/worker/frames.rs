@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use stun::stream::{Frame, next_frame};
-use turn::{Client, Entrance, HEADROOM, Now, Span, TAILROOM};
+use turn::{Client, HEADROOM, Now, Span, TAILROOM};
 
 use crate::net::poll::Ready;
 
 use super::run::Worker;
 use super::stream::{self, Cause, End};
-use super::token::Path;
 
 /// Bytes that a read needs room for, with those that the core wants around a packet.
 pub(super) const SCRATCH: usize = HEADROOM + stream::SCRATCH + TAILROOM;
@@ -49,9 +48,7 @@ impl Worker {
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut cost = READ_COST;
         let room = scratch.get_mut(HEADROOM..HEADROOM + stream::SCRATCH).unwrap_or_default();
-        if let Some((five_tuple, received)) = self.streams.read(connection, room, &self.poller) {
-            let client =
-                Client { five_tuple, path: Path::Connection(connection).pack(), entrance: Entrance::Direct };
+        if let Some((client, received)) = self.streams.read(connection, room, &self.poller) {
             let filled = HEADROOM..HEADROOM + received.filled;
             let (frames, valid) = self.take_frames(&client, connection, &mut scratch, filled, now);
             cost = cost.max(received.wire).max(frames * FRAME_COST);
@@ -61,7 +58,7 @@ impl Worker {
                 Some(End::Lost) => self.streams.doom(connection, Cause::Gone),
                 Some(End::Closed) => {
                     // It could never refresh its allocation.
-                    self.turn.client_gone(now, &five_tuple);
+                    self.turn.client_gone(now, &client.five_tuple);
                     self.follow_outputs(now);
                     self.streams.finish(connection, now);
                 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use turn::Now;
 
 use super::clock;
+use super::fleet::Wish;
 use super::inheritance::ListenerDescriptors;
 use super::mailbox::Command;
 use super::run::Worker;
@@ -87,9 +88,16 @@ pub(super) struct Freezing {
     is_frozen: bool,
     /// Who is told when nothing is in its hands.
     asked_by: Option<Sender<Vec<RelaySocket>>>,
+    /// What it does when it goes on.
+    postponed: Vec<Wish>,
 }
 
 impl Freezing {
+    /// Leaves something for when it goes on.
+    pub(super) fn postpone(&mut self, wish: Wish) {
+        self.postponed.push(wish);
+    }
+
     pub(super) const fn is_frozen(&self) -> bool {
         self.is_frozen
     }
@@ -98,7 +106,8 @@ impl Freezing {
 impl Worker {
     /// Reads nothing from the next round on.
     pub(super) fn freeze(&mut self, asked_by: Sender<Vec<RelaySocket>>) {
-        self.freezing = Freezing { is_frozen: true, asked_by: Some(asked_by) };
+        self.freezing.is_frozen = true;
+        self.freezing.asked_by = Some(asked_by);
         // That round has to come.
         self.mailbox.ring();
     }
@@ -119,13 +128,15 @@ impl Worker {
     }
 
     /// Reads again.
-    pub(super) fn thaw(&mut self) {
-        self.freezing = Freezing::default();
+    pub(super) fn thaw(&mut self, now: Now) {
+        for wish in std::mem::take(&mut self.freezing).postponed {
+            self.follow_wish(wish, now);
+            self.follow_outputs(now);
+        }
     }
 
     /// Lets go of what another process serves now, and reads what is left.
-    pub(super) fn release(&mut self) {
-        let now = clock::now();
+    pub(super) fn release(&mut self, now: Now) {
         // Closing a socket that another process has too leaves it in the epoll set.
         for (relay, _) in self.turn.datagram_relays() {
             if let Some((_, socket)) = self.datagrams.relays.get(relay.index()) {
@@ -135,9 +146,11 @@ impl Worker {
         self.turn.release_datagram_clients();
         self.follow_outputs(now);
         self.recorder = None;
+        // That process is of it now.
+        self.fleet = None;
         self.datagrams.close_listeners(&self.poller);
         self.streams.close_listeners(&self.poller);
-        self.thaw();
+        self.thaw(now);
     }
 
     fn relay_sockets(&self) -> Vec<RelaySocket> {

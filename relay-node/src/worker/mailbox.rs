@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use turn::{Client, HEADROOM, Settings, Shortcut, Span, TAILROOM};
+use turn::{Client, Drain, HEADROOM, Settings, Shortcut, Span, TAILROOM};
 
 use crate::net::wake::Waker;
 
 use super::backlog::Backlog;
+use super::fleet::Wish;
 use super::freezing::RelaySocket;
 use super::stream::{Seat, Taken};
 
@@ -18,14 +19,16 @@ use super::stream::{Seat, Taken};
 pub(super) enum Command {
     /// Go on under these settings.
     Apply(Arc<Settings>),
-    /// Refuse new allocations.
-    Drain,
+    /// Refuse new allocations, or have them made elsewhere.
+    Drain(Drain),
     /// Take new allocations again.
     Resume,
     /// Go on with a TLS handshake.
     Handshake(Taken),
     /// Close a connection whose place another one has.
     Displace(Seat),
+    /// Do what the fleet wants.
+    Fleet(Wish),
     /// Stand still, and say when nothing is left to be done.
     Freeze(Sender<Vec<RelaySocket>>),
     /// Go on.

@@ -20,6 +20,7 @@ mod backlog;
 mod clock;
 mod counters;
 mod datagrams;
+mod fleet;
 mod frames;
 mod freezing;
 mod inheritance;
@@ -39,6 +40,7 @@ mod token;
 mod workers;
 
 pub use counters::{Counters, SocketStats};
+pub use fleet::{Changed, Ended, FleetPlan, Question, Which};
 pub use freezing::{Frozen, NotFrozen};
 pub use inheritance::{Inheritance, InheritedListener, ListenerDescriptors};
 pub use plan::{ListenerPlan, Plan, StreamLimits};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use turn::{Ledger, Settings, Transport};
+use turn::{Entrance, Ledger, Settings, Transport};
 
 use crate::recovery::records::Records;
 use crate::recovery::state::State;
 use crate::tls::Certificates;
 
+use super::fleet::FleetPlan;
 use super::inheritance::Inheritance;
 
 /// Everything that [`super::start`] needs.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub streams: StreamLimits,
     /// Where the workers write what has to outlive the process, one for each; none where nothing has to.
     pub records: Option<Vec<Records>>,
+    /// Where they turn to in their fleet, if they are of one.
+    pub fleet: Option<FleetPlan>,
     /// Where they note whose records they touch.
     pub state: Option<Arc<State>>,
     /// What there is of a relay before this one.
@@ -45,6 +48,8 @@ pub struct ListenerPlan {
     pub transport: Transport,
     /// Where. Port 0 lets the system choose.
     pub bind: SocketAddr,
+    /// Whether clients come there by a load balancer.
+    pub entrance: Entrance,
     /// Who may connect, each time with a PROXY protocol v2 header; empty where clients connect
     /// themselves. Not for UDP.
     pub proxies: Vec<IpNet>,

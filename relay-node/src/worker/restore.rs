@@ -72,7 +72,7 @@ pub(super) fn restore(
 
 /// The way to clients of this address of the relay: by the listener that is bound to it, or to the port on
 /// all addresses.
-fn path(listeners: &[ListenerDescriptors], server: ServerAddr) -> Option<PathId> {
+pub(super) fn path(listeners: &[ListenerDescriptors], server: ServerAddr) -> Option<PathId> {
     let server = server.get();
     let is_there = |bound: SocketAddr| {
         move |it: &ListenerDescriptors| it.transport == Transport::Udp && it.address == bound
@@ -88,7 +88,14 @@ fn path(listeners: &[ListenerDescriptors], server: ServerAddr) -> Option<PathId>
 }
 
 impl Worker {
-    fn restore(&mut self, survivor: Survivor, path: PathId, state: Option<&State>, restored: &mut Restored) {
+    /// Goes on with one allocation.
+    pub(super) fn restore(
+        &mut self,
+        survivor: Survivor,
+        path: PathId,
+        state: Option<&State>,
+        restored: &mut Restored,
+    ) {
         if let Some(state) = state {
             state.touch(self.index, Touched::of(&survivor.allocation));
         }

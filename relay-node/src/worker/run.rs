@@ -5,13 +5,9 @@
 
 use std::sync::Arc;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use turn::{
-    Client, ClientAddr, Drain, Entrance, FiveTuple, Forward, IcmpError, Now, Output, PeerAddr, ServerAddr,
-    Span, Transport, Turn,
-};
+use turn::{Client, Forward, IcmpError, Now, Output, PeerAddr, Span, Turn};
 
 use crate::net::icmp;
 use crate::net::poll::{self, Poller, Ready};
@@ -21,6 +17,7 @@ use super::backlog::Backlog;
 use super::clock;
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::{BURST, Datagrams, Place};
+use super::fleet::Fleet;
 use super::freezing::Freezing;
 use super::mailbox::{Command, Mailbox, Origin, Post};
 use super::recorder::Recorder;
@@ -82,6 +79,8 @@ pub(super) struct Worker {
     pub(super) mailbox: Arc<Mailbox>,
     /// What it writes so that it outlives the process.
     pub(super) recorder: Option<Recorder>,
+    /// What it knows of its fleet, if it is of one.
+    pub(super) fleet: Option<Fleet>,
     /// What it has counted.
     pub(super) stats: SocketStats,
     /// Where others read it.
@@ -122,6 +121,7 @@ impl Worker {
             self.serve_errors(now);
             self.serve_peers(now);
             self.take_from_connections(now);
+            self.answer_late_questions(now);
             if self.turn.next_timeout().is_some_and(|due| due <= now.monotonic) {
                 self.turn.timeout(now);
                 self.follow_outputs(now);
@@ -137,7 +137,9 @@ impl Worker {
         if !self.waiting.is_empty() || self.streams.is_behind() {
             return Some(Duration::ZERO);
         }
-        let due = self.turn.next_timeout().into_iter().chain(self.streams.next_deadline()).min();
+        let of_fleet = self.fleet.as_ref().and_then(Fleet::next_deadline);
+        let due =
+            self.turn.next_timeout().into_iter().chain(self.streams.next_deadline()).chain(of_fleet).min();
         due.map(|due| due.since(now.monotonic))
     }
 
@@ -197,10 +199,9 @@ impl Worker {
             self.waiting.listeners.add(listener);
         }
         for slot in received.slots {
-            let Some((client, server)) = self.datagrams.addresses(listener, slot) else { continue };
+            let Some(client) = self.datagrams.client(listener, slot) else { continue };
             let (buffer, packet) = self.datagrams.slot_mut(slot);
-            let owner = self.steering.owner(client);
-            let client = udp_client(listener, client, server);
+            let owner = self.steering.owner(client.five_tuple.client.get());
             if owner != self.index {
                 let packet = buffer.get(packet).unwrap_or_default();
                 let taken = self.post.hand_over(owner, &client, packet);
@@ -281,13 +282,14 @@ impl Worker {
             let Some(command) = self.mailbox.next_command() else { break };
             match command {
                 Command::Apply(settings) => self.turn.apply(now, settings),
-                Command::Drain => self.turn.drain(Drain::ToEnd),
+                Command::Drain(how) => self.turn.drain(how),
                 Command::Resume => self.turn.resume(),
                 Command::Handshake(taken) => self.streams.take_back(taken, &self.poller),
                 Command::Displace(seat) => self.streams.displace(seat),
+                Command::Fleet(wish) => self.follow_wish(wish, now),
                 Command::Freeze(asked_by) => self.freeze(asked_by),
-                Command::Thaw => self.thaw(),
-                Command::Release => self.release(),
+                Command::Thaw => self.thaw(now),
+                Command::Release => self.release(now),
                 Command::Stop => {
                     self.turn.end_all(now);
                     self.stopped = true;
@@ -355,16 +357,19 @@ impl Worker {
                         self.streams.send(connection, &client.five_tuple, packet, Kind::Control, stats);
                     }
                 },
-                // Nobody knows better than the node itself.
-                Output::AskQuota { ticket, .. } => self.turn.quota_answered(now, ticket, true),
                 Output::Record(change) => {
+                    if let Some(fleet) = &mut self.fleet {
+                        fleet.note(&change);
+                    }
                     let written = self.recorder.as_mut().is_none_or(|recorder| recorder.write(&change));
                     self.stats.records_unwritten += u64::from(!written);
                 }
                 Output::Event(event) => {
+                    let told = self.fleet.as_ref().is_none_or(|fleet| fleet.tell(&event, now));
                     let dropped = self.events.push(event).is_err();
-                    self.stats.events_dropped += u64::from(dropped);
+                    self.stats.events_dropped += u64::from(dropped) + u64::from(!told);
                 }
+                Output::AskQuota { ticket, user } => self.ask_quota(ticket, user, now),
             }
         }
     }
@@ -380,18 +385,5 @@ impl Worker {
     /// Makes its numbers visible.
     pub(super) fn publish(&mut self) {
         self.publisher.publish(self.turn.stats(), &self.stats, self.turn.allocations());
-    }
-}
-
-/// Who sent a datagram to the listener at `listener` in the plan.
-pub(super) fn udp_client(listener: usize, client: SocketAddr, server: SocketAddr) -> Client {
-    Client {
-        five_tuple: FiveTuple {
-            client: ClientAddr::new(client),
-            server: ServerAddr::new(server),
-            transport: Transport::Udp,
-        },
-        path: Path::Listener(listener).pack(),
-        entrance: Entrance::Direct,
     }
 }

@@ -20,6 +20,7 @@ use crate::recovery::survivors::Shares;
 
 use super::counters::{Publisher, SocketStats};
 use super::datagrams::Datagrams;
+use super::fleet::Fleet;
 use super::frames::SCRATCH;
 use super::freezing::Freezing;
 use super::inheritance::{Inheritance, ListenerDescriptors};
@@ -114,8 +115,9 @@ pub fn prepare(plan: Plan) -> Result<Prepared, StartError> {
         let (ledger, budget) = (Arc::clone(&plan.ledger), Arc::clone(&budget));
         let mut turn = Turn::new(settings, ledger, budget, WorkerId(index as u16), random()?);
         let recorder = records.next().map(|records| Recorder::new(index, records, plan.state.clone()));
-        if let Some(recorder) = &recorder {
-            turn = turn.recording(recorder.tallies());
+        let fleet = plan.fleet.clone().map(|plan| Fleet::new(index, plan));
+        if recorder.is_some() || fleet.is_some() {
+            turn = turn.recording(recorder.as_ref().map_or(&[], Recorder::tallies));
         }
         let poller = Poller::new()?;
         sockets.register(&poller)?;
@@ -137,6 +139,7 @@ pub fn prepare(plan: Plan) -> Result<Prepared, StartError> {
             post: Post::new(mailboxes.clone()),
             mailbox: Arc::clone(mailbox),
             recorder,
+            fleet,
             stats: SocketStats::default(),
             publisher: Publisher::new(Arc::clone(counters)),
             events: Arc::clone(events),

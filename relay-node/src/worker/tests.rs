@@ -51,6 +51,7 @@ fn workers() -> Workers {
         },
         records: None,
         state: None,
+        fleet: None,
         inheritance: Inheritance::default(),
     })
     .unwrap()

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use turn::{Event, Settings, Transport};
+use turn::{Drain, Event, Settings, Transport};
 
 use crate::net::steering::Steering;
 
@@ -63,9 +63,9 @@ impl Workers {
         self.tell(|| Command::Apply(Arc::clone(settings)));
     }
 
-    /// From now on refuses new allocations.
-    pub fn drain(&self) {
-        self.tell(|| Command::Drain);
+    /// From now on refuses new allocations, or has them made elsewhere.
+    pub fn drain(&self, how: Drain) {
+        self.tell(|| Command::Drain(how));
     }
 
     /// Takes new allocations again, after [`Self::drain`].

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use turn::Drain;
+
 use crate::support::{Client, NodePlan, Packet, is_closed, peer, receive, settings, wait_until};
 use turn::{CloseReason, Event, Transport};
 
@@ -11,7 +13,7 @@ fn old_allocations_go_on_and_new_ones_are_refused() {
     let (mut old, mut new, peer) = (Client::udp(node.address()), Client::udp(node.address()), peer());
     let relayed = old.allocate();
     old.bind(0x4000, peer.local_addr().unwrap());
-    node.workers.drain();
+    node.workers.drain(Drain::ToEnd);
     // Each worker hears of it in its own time.
     wait_until("new allocations are refused", || match new.try_allocate() {
         Ok(_) => new.refresh(0) != 0,

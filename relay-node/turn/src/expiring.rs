@@ -104,6 +104,11 @@ impl<K: Copy + Eq + Hash, V> Expiring<K, V> {
         }
     }
 
+    /// All of them, in no order: ended ones too.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V, Monotonic)> {
+        self.entries.iter().map(|entry| (&entry.key, &entry.value, entry.expires))
+    }
+
     /// The values of all of them.
     pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
         self.entries.into_iter().map(|entry| entry.value)

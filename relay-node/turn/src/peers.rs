@@ -121,6 +121,16 @@ impl Peers {
         self.channels.get(&number).map(|((peer, place), expires)| (*peer, *place, expires))
     }
 
+    /// All permissions, with when each ends.
+    pub(crate) fn permissions(&self) -> impl Iterator<Item = (IpAddr, Monotonic)> {
+        self.permissions.iter().map(|(peer, _, expires)| (*peer, expires))
+    }
+
+    /// All channels, with what each is bound to and when it ends.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (ChannelNumber, PeerAddr, Monotonic)> {
+        self.channels.iter().map(|(number, (peer, _), expires)| (*number, *peer, expires))
+    }
+
     /// Installs or refreshes the permission for `peer`.
     pub(crate) fn permit(
         &mut self,

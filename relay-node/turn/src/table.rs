@@ -82,6 +82,11 @@ impl Table {
         self.by_five_tuple.iter().copied().collect()
     }
 
+    /// Every slot that there is from this one on, in use or not.
+    pub(crate) fn slots_from(&self, first: usize) -> impl Iterator<Item = Slot> {
+        (first..self.slots.len()).map(|slot| Slot(slot as u32))
+    }
+
     /// The name of a relayed address towards the driver.
     pub(crate) fn relay_id(&self, slot: Slot, family: AddressFamily) -> RelayId {
         let AllocationId { slot, generation } = self.id(slot);

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use turn::Client;
+use turn::{Client, Entrance};
 
 use crate::net::steering::Steering;
 use crate::worker::counters::SocketStats;
 use crate::worker::datagrams::{Datagrams, Listener};
 use crate::worker::mailbox::{Mailbox, Post};
-use crate::worker::run::udp_client;
 
 /// How long a datagram may be on its way inside the kernel to the socket that the old program chose.
 const ON_THE_WAY: Duration = Duration::from_millis(2);
@@ -27,6 +26,8 @@ pub(super) struct Leaving {
     pub(super) socket: UdpSocket,
     /// Where it is.
     pub(super) address: SocketAddr,
+    /// By which way clients come there.
+    pub(super) entrance: Entrance,
 }
 
 /// Hands what waits in them to the workers that it belongs to, which run, and closes them, the last of a group
@@ -36,15 +37,17 @@ pub(super) fn empty(mut leaving: Vec<Leaving>, steering: Steering, mailboxes: &[
         return;
     }
     leaving.sort_by_key(|leaving| std::cmp::Reverse(leaving.number));
-    let places: Vec<usize> = leaving.iter().map(|leaving| leaving.place).collect();
-    let listener = |leaving: Leaving| Some(Listener::new(leaving.socket, leaving.address));
+    let listener = |Leaving { socket, address, place, entrance, .. }: Leaving| {
+        Some(Listener::new(socket, address, place, entrance))
+    };
+    let sockets = leaving.len();
     let mut courier = Courier {
         datagrams: Datagrams::new(leaving.into_iter().map(listener).collect()),
         steering,
         post: Post::new(mailboxes.to_vec()),
     };
     for _ in 0..2 {
-        places.iter().enumerate().for_each(|(index, place)| courier.empty(index, *place));
+        (0..sockets).for_each(|index| courier.empty(index));
         thread::sleep(ON_THE_WAY);
     }
     // Dropped in this order, in which they are closed.
@@ -58,18 +61,18 @@ struct Courier {
 }
 
 impl Courier {
-    /// Empties the socket at `index`, which is of the listener at `place` in the plan.
-    fn empty(&mut self, index: usize, place: usize) {
+    /// Empties the socket at `index`.
+    fn empty(&mut self, index: usize) {
         // What the sockets of workers count is theirs.
         let stats = &mut SocketStats::default();
         while let Some(received) = self.datagrams.receive_from_clients(index, stats)
             && (received.more || !received.slots.is_empty())
         {
             for slot in received.slots {
-                let Some((client, server)) = self.datagrams.addresses(index, slot) else { continue };
+                let Some(client) = self.datagrams.client(index, slot) else { continue };
                 let (buffer, packet) = self.datagrams.slot_mut(slot);
                 let packet = buffer.get(packet).unwrap_or_default();
-                hand_over(&mut self.post, self.steering, &udp_client(place, client, server), packet);
+                hand_over(&mut self.post, self.steering, &client, packet);
             }
             self.datagrams.end_round(stats);
             self.post.ring();

@@ -154,11 +154,12 @@ impl Binding {
             self.opening.steer(first.try_clone()?, address);
         }
         for (number, socket) in sockets.drain(workers..).enumerate() {
-            self.opening.leaves(Leaving { place, number, socket, address });
+            let entrance = plan.entrance;
+            self.opening.leaves(Leaving { place, number, socket, address, entrance });
         }
         let descriptors = sockets.iter().map(AsRawFd::as_raw_fd).collect();
         for (worker, socket) in self.sockets.iter_mut().zip(sockets) {
-            worker.datagrams.push(Some(Listener::new(socket, address)));
+            worker.datagrams.push(Some(Listener::new(socket, address, place, plan.entrance)));
             worker.streams.push(None);
         }
         Ok((address, descriptors))
@@ -186,6 +187,7 @@ impl Binding {
             acceptor,
             address,
             transport: plan.transport,
+            entrance: plan.entrance,
             proxies: plan.proxies.clone(),
             tls: plan.tls.clone(),
             resumes: None,

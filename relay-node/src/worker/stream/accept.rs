@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use turn::{ClientAddr, Monotonic, Now, ServerAddr, Transport};
+use turn::{ClientAddr, Entrance, Monotonic, Now, ServerAddr, Transport};
 
 use crate::net::poll::{Interest, Poller};
 use crate::net::tcp::{Accepted, Acceptor};
@@ -30,6 +30,8 @@ pub(in crate::worker) struct StreamListener {
     pub(in crate::worker) acceptor: Acceptor,
     pub(in crate::worker) address: SocketAddr,
     pub(in crate::worker) transport: Transport,
+    /// By which way clients come there.
+    pub(in crate::worker) entrance: Entrance,
     /// Who may connect, each time with a PROXY header; empty where clients connect themselves.
     pub(in crate::worker) proxies: Vec<IpNet>,
     pub(in crate::worker) tls: Option<Certificates>,
@@ -138,6 +140,7 @@ impl Streams {
             socket,
             client: ClientAddr::new(client),
             server: ServerAddr::new(server),
+            entrance: listener.entrance,
             place,
             serial: seat.serial,
             deadline: Deadline::NEVER,

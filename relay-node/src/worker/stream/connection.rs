@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use rustls::ServerConnection;
 use stun::stream::Frame;
-use turn::{ClientAddr, FiveTuple, ServerAddr, Transport};
+use turn::{ClientAddr, Entrance, FiveTuple, ServerAddr, Transport};
 
 use crate::net::poll::Interest;
 use crate::tls::Certificates;
@@ -22,6 +22,7 @@ pub(in crate::worker) struct Connection {
     pub(super) socket: TcpStream,
     pub(super) client: ClientAddr,
     pub(super) server: ServerAddr,
+    pub(super) entrance: Entrance,
     pub(super) place: Place,
     /// Which connection of this worker; tells the users of one index apart.
     pub(super) serial: u64,

@@ -1,8 +1,9 @@
 //! From a connection's bytes to frames, past what comes before them.
 
-use turn::{ClientAddr, FiveTuple, Now, ServerAddr};
+use turn::{Client, ClientAddr, Now, ServerAddr};
 
 use crate::net::poll::Poller;
+use crate::worker::token::Path;
 
 use super::buffers::LEAST;
 use super::connection::{Connection, Layer, Received};
@@ -28,7 +29,7 @@ impl Streams {
         index: usize,
         scratch: &mut [u8],
         poller: &Poller,
-    ) -> Option<(FiveTuple, Received)> {
+    ) -> Option<(Client, Received)> {
         let connection = self.connections.get_mut(index)?;
         if connection.is_ending {
             return None;
@@ -70,11 +71,15 @@ impl Streams {
         let received = connection.read(scratch, &mut self.buffers);
         // TLS has something to say for itself.
         let has_outgoing = connection.has_outgoing();
-        let five_tuple = connection.five_tuple();
+        let client = Client {
+            five_tuple: connection.five_tuple(),
+            path: Path::Connection(index).pack(),
+            entrance: connection.entrance,
+        };
         if has_outgoing {
             self.queued.add(index);
         }
-        Some((five_tuple, received))
+        Some((client, received))
     }
 
     /// Goes on with a handshake.

@@ -103,8 +103,13 @@ impl<W: Wire> Client<W> {
 
     /// Asks for a lifetime; the seconds that were granted.
     pub fn refresh(&mut self, lifetime: u32) -> u32 {
-        match self.ask(Request::Refresh { lifetime }) {
-            Ok(Success::Refreshed { lifetime }) => lifetime,
+        self.try_refresh(lifetime).unwrap()
+    }
+
+    /// The same, or the error code.
+    pub fn try_refresh(&mut self, lifetime: u32) -> Result<u32, u16> {
+        match self.ask(Request::Refresh { lifetime })? {
+            Success::Refreshed { lifetime } => Ok(lifetime),
             other => panic!("{other:?}"),
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use edgerelay::recovery::records::Records;
 use edgerelay::tls::Certificates;
 use edgerelay::worker::{
-    self, Inheritance, ListenerPlan, Plan, Prepared, SocketStats, StartError, StreamLimits, Workers,
+    self, FleetPlan, Inheritance, ListenerPlan, Plan, Prepared, SocketStats, StartError, StreamLimits,
+    Workers,
 };
 use turn::{
-    AnswerLimits, Credentials, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm, Redirect,
-    RelayAddress, RelayAddresses, Settings, Transport,
+    AnswerLimits, Credentials, Entrance, Ledger, Lifetimes, Limits, Nonces, PeerPolicy, Quota, Realm,
+    Redirect, RelayAddress, RelayAddresses, Settings, Transport,
 };
 
 use super::Client;
@@ -25,6 +26,7 @@ pub struct NodePlan {
     pub ports: RangeInclusive<u16>,
     pub streams: StreamLimits,
     pub records: Option<Vec<Records>>,
+    pub fleet: Option<FleetPlan>,
     pub inheritance: Inheritance,
 }
 
@@ -93,6 +95,7 @@ impl NodePlan {
             ports: 50_000..=59_999,
             streams: stream_limits(),
             records: None,
+            fleet: None,
             inheritance: Inheritance::default(),
         }
     }
@@ -116,7 +119,8 @@ impl NodePlan {
 
     pub fn listen(mut self, transport: Transport, bind: &str) -> Self {
         let bind = bind.parse().unwrap();
-        self.listeners.push(ListenerPlan { transport, bind, proxies: vec![], tls: None });
+        let entrance = Entrance::Direct;
+        self.listeners.push(ListenerPlan { transport, bind, entrance, proxies: vec![], tls: None });
         self
     }
 
@@ -142,6 +146,7 @@ impl NodePlan {
             streams: self.streams,
             records: self.records,
             state: None,
+            fleet: self.fleet,
             inheritance: self.inheritance,
         })
     }
