@@ -4,11 +4,12 @@
 //! packets nor the control thread. What the rest of the relay needs of the fleet comes to it as [`Order`]s and as
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
-//! [`link`] is the way to Redis, [`seal`] what makes its values trustworthy, [`keyring`] the secrets and nonce keys that
-//! all nodes share, [`tally`] what is told of it all.
+//! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
+//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
 
 pub mod keyring;
 pub mod link;
+pub mod node;
 pub mod seal;
 mod state;
 pub mod tally;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use crate::config;
 use keyring::ring::Lives;
 use link::{Link, RouteError};
+use node::Node;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -41,6 +43,8 @@ const GOOD_BYE: Duration = Duration::from_millis(500);
 pub struct Plan {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
+    /// The relay.
+    pub node: Arc<Node>,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -87,6 +91,8 @@ pub struct Context {
     pub link: Link,
     /// What its values are sealed and opened with.
     pub seal: Seal,
+    /// The relay.
+    pub node: Arc<Node>,
     /// What the configuration says of the fleet.
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
@@ -131,6 +137,7 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let context = Context {
         link,
         seal,
+        node: plan.node,
         config: Arc::new(plan.config),
         incarnation: Incarnation(rand::random()),
         orders,

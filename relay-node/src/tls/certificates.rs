@@ -1,6 +1,7 @@
 //! A certificate chain with its key, and the TLS settings around them.
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -10,9 +11,10 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
 use rustls::server::NoServerSessionStorage;
 use thiserror::Error;
+use webpki::EndEntityCert;
 
 use crate::config::{File, Files};
 
@@ -26,9 +28,16 @@ pub struct Certificates(Arc<Identity>);
 
 struct Identity {
     source: Source,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Shown>,
     // A hash of what `current` was read from.
     content: AtomicU64,
+}
+
+/// What is shown to clients.
+struct Shown {
+    config: Arc<ServerConfig>,
+    /// The server's own certificate.
+    own: CertificateDer<'static>,
 }
 
 enum Source {
@@ -72,8 +81,8 @@ impl Certificates {
     /// When a file cannot be read or is no such thing, or the two do not go together.
     pub fn from_files(certificates: PathBuf, key: PathBuf, files: &Files) -> Result<Self, CertificateError> {
         let (chain, secret) = (read(files, &certificates)?, read(files, &key)?);
-        let config = config(chain.bytes(), &name(&certificates), secret.bytes(), &name(&key))?;
-        Ok(Self::new(Source::Files { certificates, key }, config, hash(chain.bytes(), secret.bytes())))
+        let shown = shown(chain.bytes(), &name(&certificates), secret.bytes(), &name(&key))?;
+        Ok(Self::new(Source::Files { certificates, key }, shown, hash(chain.bytes(), secret.bytes())))
     }
 
     /// Takes a PEM certificate chain and its PEM private key from memory.
@@ -81,14 +90,14 @@ impl Certificates {
     /// # Errors
     /// When they are no such thing or do not go together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
-        let config = config(certificates, "the certificate", key, "the key")?;
-        Ok(Self::new(Source::Memory, config, hash(certificates, key)))
+        let shown = shown(certificates, "the certificate", key, "the key")?;
+        Ok(Self::new(Source::Memory, shown, hash(certificates, key)))
     }
 
-    fn new(source: Source, config: ServerConfig, content: u64) -> Self {
+    fn new(source: Source, shown: Shown, content: u64) -> Self {
         Self(Arc::new(Identity {
             source,
-            current: ArcSwap::from_pointee(config),
+            current: ArcSwap::from_pointee(shown),
             content: AtomicU64::new(content),
         }))
     }
@@ -104,27 +113,41 @@ impl Certificates {
         if self.0.content.load(Ordering::Relaxed) == content {
             return Ok(None);
         }
-        let config = config(chain.bytes(), &name(certificates), secret.bytes(), &name(key))?;
-        Ok(Some(Renewal { of: self.clone(), config: Arc::new(config), content }))
+        let shown = shown(chain.bytes(), &name(certificates), secret.bytes(), &name(key))?;
+        Ok(Some(Renewal { of: self.clone(), shown, content }))
     }
 
     /// The TLS settings for a new connection.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.0.current.load_full()
+        Arc::clone(&self.0.current.load().config)
+    }
+
+    /// Whether clients that expect this address are content with the certificate.
+    pub(crate) fn covers(&self, ip: IpAddr) -> bool {
+        let shown = self.0.current.load();
+        EndEntityCert::try_from(&shown.own)
+            .is_ok_and(|own| own.verify_is_valid_for_subject_name(&ServerName::IpAddress(ip.into())).is_ok())
+    }
+
+    /// The first name of a single host that the certificate has.
+    pub(crate) fn domain(&self) -> Option<String> {
+        let shown = self.0.current.load();
+        let own = EndEntityCert::try_from(&shown.own).ok()?;
+        own.valid_dns_names().find(|name| !name.starts_with('*')).map(str::to_owned)
     }
 }
 
 /// An identity that was read and is not used yet.
 pub struct Renewal {
     of: Certificates,
-    config: Arc<ServerConfig>,
+    shown: Shown,
     content: u64,
 }
 
 impl Renewal {
     /// From now on new connections get this identity; those that live keep theirs.
     pub fn apply(self) {
-        self.of.0.current.store(self.config);
+        self.of.0.current.store(Arc::new(self.shown));
         self.of.0.content.store(self.content, Ordering::Relaxed);
     }
 }
@@ -154,17 +177,17 @@ fn hash(certificates: &[u8], key: &[u8]) -> u64 {
     HASHER.hash_one((certificates, key))
 }
 
-fn config(
+fn shown(
     certificates: &[u8],
     certificates_name: &str,
     key: &[u8],
     key_name: &str,
-) -> Result<ServerConfig, CertificateError> {
+) -> Result<Shown, CertificateError> {
+    let no_certificate = || CertificateError::NoCertificate(certificates_name.to_owned());
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
         .collect::<Result<_, pem::Error>>()
-        .ok()
-        .filter(|chain: &Vec<_>| !chain.is_empty())
-        .ok_or_else(|| CertificateError::NoCertificate(certificates_name.to_owned()))?;
+        .map_err(|_| no_certificate())?;
+    let own = chain.first().ok_or_else(no_certificate)?.clone();
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey(key_name.to_owned()))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -178,7 +201,7 @@ fn config(
     // Clients stay for a call and come back with a new one: sessions to resume would only take memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(Shown { config: Arc::new(config), own })
 }
 
 /// Named, whatever else the process uses: its first choice of key exchange is post-quantum.

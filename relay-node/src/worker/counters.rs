@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use turn::{DropReason, OUTCOMES, RequestKind, Stats, Traffic};
+use turn::{DropReason, OUTCOMES, Redirection, RequestKind, Stats, Traffic};
 
 macro_rules! socket_stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -90,7 +90,9 @@ socket_stats! {
 const ANSWERS: usize = OUTCOMES * RequestKind::ALL.len();
 /// Numbers in a [`Stats`] beside its arrays.
 const PLAIN: usize = 11;
-const CELLS: usize = PLAIN + DropReason::ALL.len() + ANSWERS + SOCKETS + 1;
+/// Numbers in a [`Stats`].
+const CORE: usize = PLAIN + DropReason::ALL.len() + ANSWERS + Redirection::ALL.len();
+const CELLS: usize = CORE + SOCKETS + 1;
 
 /// One worker's numbers. Only that worker writes them, at the end of each round, by its [`Publisher`].
 pub struct Counters {
@@ -120,12 +122,13 @@ impl Counters {
             channels: next(),
             dropped: std::array::from_fn(|_| next()),
             answers: std::array::from_fn(|_| std::array::from_fn(|_| next())),
+            redirections: std::array::from_fn(|_| next()),
         }
     }
 
     /// What the sockets have counted.
     pub fn sockets(&self) -> SocketStats {
-        let mut numbers = self.numbers().skip(PLAIN + DropReason::ALL.len() + ANSWERS);
+        let mut numbers = self.numbers().skip(CORE);
         SocketStats::from_array(std::array::from_fn(|_| numbers.next().unwrap_or_default()))
     }
 
@@ -159,6 +162,7 @@ impl Publisher {
             to_clients,
             dropped,
             answers,
+            redirections,
             unauthenticated_answer_bytes,
             allocations_created,
             allocations_restored,
@@ -180,8 +184,14 @@ impl Publisher {
             *permissions,
             *channels,
         ];
-        let parts =
-            [&plain, dropped.as_slice(), answers.as_flattened(), &sockets.to_array(), &[allocations as u64]];
+        let parts = [
+            &plain,
+            dropped.as_slice(),
+            answers.as_flattened(),
+            redirections,
+            &sockets.to_array(),
+            &[allocations as u64],
+        ];
         let mut start = 0;
         for numbers in parts {
             self.publish_part(start, numbers);
@@ -222,6 +232,7 @@ mod tests {
             to_clients: Traffic { packets: next(), bytes: next() },
             dropped: std::array::from_fn(|_| next()),
             answers: std::array::from_fn(|_| std::array::from_fn(|_| next())),
+            redirections: std::array::from_fn(|_| next()),
             unauthenticated_answer_bytes: next(),
             allocations_created: next(),
             allocations_restored: next(),
