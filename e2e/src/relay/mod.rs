@@ -126,6 +126,11 @@ impl<'n> Relay<'n> {
         self.admin("/ready").is_some_and(|(status, _)| status == 200)
     }
 
+    /// The status and the text that it answers with to whoever asks whether it serves.
+    pub fn readiness(&self) -> (u16, String) {
+        self.admin("/ready").expect("the admin server answers")
+    }
+
     /// The id of the process that was started.
     pub fn id(&self) -> u32 {
         self.process.id()
