@@ -341,5 +341,12 @@ fn setting(text: &str) -> Result<(&str, Value), Problem> {
 }
 
 /// Settings among the secret ones that only name files.
-const FILES_OF_SECRETS: [&str; 3] =
-    ["credentials.users_file", "credentials.rest_secret_files", "nonce.keys_file"];
+const FILES_OF_SECRETS: [&str; 7] = [
+    "credentials.users_file",
+    "credentials.rest_secret_files",
+    "nonce.keys_file",
+    "cluster.fleet_key_file",
+    "cluster.redis.password_file",
+    "cluster.redis.sentinel_password_file",
+    "cluster.https.tokens_file",
+];

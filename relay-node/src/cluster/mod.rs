@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config;
+use crate::config::{self, Files};
 use keyring::ring::Lives;
 use link::{Link, RouteError};
 use node::Node;
@@ -40,11 +40,13 @@ const MOST_ORDERS: usize = 64;
 const GOOD_BYE: Duration = Duration::from_millis(500);
 
 /// What the fleet's part is started with.
-pub struct Plan {
+pub struct Plan<'a> {
     /// What the configuration says of the fleet.
     pub config: config::Cluster,
     /// The relay.
     pub node: Arc<Node>,
+    /// The files that it names, as they were read.
+    pub files: &'a Files,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// What was known of the fleet before a restart.
@@ -124,7 +126,7 @@ pub enum ClusterError {
 ///
 /// # Errors
 /// When the configuration names what cannot be used, or the system has no thread for it.
-pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
+pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let seal = Seal::new(plan.config.fleet_key.expose().as_bytes(), &plan.config.fleet)?;
     let tally = Arc::new(Tally::default());
@@ -132,7 +134,7 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
     let (end, ending) = watch::channel(false);
     let (link, keeper) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, Arc::clone(&tally))?
+        Link::start(&plan.config, plan.files, Arc::clone(&tally))?
     };
     let context = Context {
         link,
@@ -145,9 +147,9 @@ pub fn start(plan: Plan) -> Result<Cluster, ClusterError> {
         fleet: Arc::default(),
         ending,
     };
-    let known = plan.known.unwrap_or_default();
+    let (known, nonce_lifetime) = (plan.known.unwrap_or_default(), plan.nonce_lifetime);
     let serve = move || {
-        runtime.block_on(run(context, known, plan.nonce_lifetime));
+        runtime.block_on(run(context, known, nonce_lifetime));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };

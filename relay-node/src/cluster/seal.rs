@@ -114,3 +114,76 @@ fn derive(extracted: &Prk, info: &[&[u8]]) -> Result<[u8; 32], SealError> {
     expanded.fill(&mut key).map_err(|_| SealError)?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &[u8] = b"a fleet key of at least thirty-two bytes";
+
+    fn seal() -> Seal {
+        Seal::new(KEY, "edge").unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_is_opened_as_what_it_is() {
+        let sealed = seal().seal("edge:node:a", "a", 7, b"content");
+        assert_eq!(sealed.len(), b"content".len() + OVERHEAD);
+        assert_eq!(seal().open("edge:node:a", "a", 7, &sealed).as_deref(), Some(b"content".as_slice()));
+    }
+
+    #[test]
+    fn it_is_not_opened_as_anything_else() {
+        let sealed = seal().seal("edge:node:a", "a", 7, b"content");
+        assert_eq!(seal().open("edge:node:b", "a", 7, &sealed), None, "another name");
+        assert_eq!(seal().open("edge:node:a", "b", 7, &sealed), None, "another owner");
+        assert_eq!(seal().open("edge:node:a", "a", 6, &sealed), None, "another generation");
+        // Where one part ends and the next begins is told too.
+        assert_eq!(seal().open("edge:node:", "aa", 7, &sealed), None);
+    }
+
+    #[test]
+    fn another_key_and_another_fleet_open_nothing() {
+        let sealed = seal().seal("n", "o", 1, b"content");
+        assert_eq!(Seal::new(&[KEY, b"!"].concat(), "edge").unwrap().open("n", "o", 1, &sealed), None);
+        assert_eq!(Seal::new(KEY, "other").unwrap().open("n", "o", 1, &sealed), None);
+    }
+
+    #[test]
+    fn two_seals_of_the_same_are_not_alike() {
+        assert_ne!(seal().seal("n", "o", 1, b"content"), seal().seal("n", "o", 1, b"content"));
+    }
+
+    #[test]
+    fn names_are_the_same_on_all_nodes_of_a_fleet_and_tell_nothing_to_others() {
+        let name = seal().name_of(b"alice");
+        assert_eq!((name.len(), &name), (32, &seal().name_of(b"alice")));
+        assert_ne!(name, seal().name_of(b"alicf"));
+        assert_ne!(name, Seal::new(KEY, "other").unwrap().name_of(b"alice"));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_sealed_and_no_flipped_bit_is_overlooked(
+            plain in prop::collection::vec(any::<u8>(), 0..300),
+            name in ".{0,40}",
+            generation: u64,
+            at: prop::sample::Index,
+            bit in 0..8_u8,
+        ) {
+            let sealed = seal().seal(&name, "owner", generation, &plain);
+            prop_assert_eq!(seal().open(&name, "owner", generation, &sealed), Some(plain));
+            let mut forged = sealed;
+            let at = at.index(forged.len());
+            forged[at] ^= 1 << bit;
+            prop_assert_eq!(seal().open(&name, "owner", generation, &forged), None);
+        }
+
+        #[test]
+        fn bytes_of_somebody_else_are_not_opened(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert_eq!(seal().open("n", "o", 1, &bytes), None);
+        }
+    }
+}

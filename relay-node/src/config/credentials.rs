@@ -12,7 +12,7 @@ use super::value;
 /// A shorter one could be guessed from one captured message.
 const LEAST_SECRET: usize = turn::credentials::Secret::SHORTEST;
 /// Each is tried in turn, so that many make a wrong password dear to refuse. A rotation takes two or three.
-const MOST_SECRETS: usize = 16;
+pub(super) const MOST_SECRETS: usize = 16;
 /// RFC 8489 section 14.3: USERNAME has fewer than 509 bytes.
 const MOST_USERNAME: usize = 508;
 
@@ -34,7 +34,13 @@ pub struct Nonce {
     pub lifetime: Duration,
 }
 
-pub(super) fn check(problems: &mut Problems, files: &Files, section: &CredentialsSection) -> Credentials {
+/// A relay of a fleet needs none of its own: the fleet makes secrets.
+pub(super) fn check(
+    problems: &mut Problems,
+    files: &Files,
+    section: &CredentialsSection,
+    has_fleet: bool,
+) -> Credentials {
     let before = problems.as_slice().len();
     let mut users = section.users.clone();
     for (name, password) in &users {
@@ -79,7 +85,7 @@ pub(super) fn check(problems: &mut Problems, files: &Files, section: &Credential
             ),
         );
     }
-    if users.is_empty() && rest_secrets.is_empty() && problems.as_slice().len() == before {
+    if !has_fleet && users.is_empty() && rest_secrets.is_empty() && problems.as_slice().len() == before {
         problems.add_hidden(
             "credentials",
             "there is no user and no secret, so nobody could relay",

@@ -1,11 +1,15 @@
 //! The configuration as written: its settings, their names and their defaults, not yet checked.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
 use super::secret::Secret;
+
+pub(super) use cluster::{ClusterSection, GrpcSection, HttpsSection, IssuingSection, RedisSection};
 
 /// A whole configuration, as the layers give it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -24,6 +28,7 @@ pub(super) struct Document {
     pub(super) lifetimes: LifetimesSection,
     pub(super) workers: WorkersSection,
     pub(super) recovery: RecoverySection,
+    pub(super) cluster: ClusterSection,
     pub(super) admin: AdminSection,
     pub(super) telemetry: TelemetrySection,
 }
@@ -192,6 +197,7 @@ impl Default for Document {
             lifetimes: LifetimesSection::default(),
             workers: WorkersSection::default(),
             recovery: RecoverySection::default(),
+            cluster: ClusterSection::default(),
             admin: AdminSection::default(),
             telemetry: TelemetrySection::default(),
         }
@@ -382,6 +388,7 @@ mod tests {
         assert_eq!(document.workers.count, Some(2));
         assert!(document.credentials.users_file.is_some() && document.nonce.keys_file.is_some());
         assert!(document.recovery.directory.is_some() && document.telemetry.otlp_endpoint.is_some());
+        assert!(document.cluster.fleet.is_some() && document.cluster.grpc.address.is_some());
     }
 
     #[test]

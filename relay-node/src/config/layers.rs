@@ -189,9 +189,10 @@ impl fmt::Debug for Layers {
 
 /// Whether the setting at `path` may hold a secret, which no message repeats and no flag takes.
 pub fn is_secret(path: &str) -> bool {
-    matches!(path, "credentials" | "nonce")
-        || path.starts_with("credentials.")
-        || path.starts_with("nonce.key")
+    let begins = ["credentials.", "nonce.key", "cluster.fleet_key", "cluster.https.token"];
+    matches!(path, "credentials" | "nonce" | "cluster" | "cluster.redis" | "cluster.https")
+        || begins.iter().any(|begin| path.starts_with(begin))
+        || (path.starts_with("cluster.redis.") && path.contains("password"))
 }
 
 /// Reads a value as TOML where it looks like TOML, else as text.
@@ -208,11 +209,15 @@ pub fn value_of(text: &str) -> Value {
 
 /// Whether there are secrets among these settings, not just the names of their files.
 fn holds_secret(table: &Table) -> bool {
-    let has = |section: &str, names: &[&str]| {
-        let section = table.get(section).and_then(Value::as_table);
+    let has = |path: &[&str], names: &[&str]| {
+        let section = path.iter().try_fold(table, |table, name| table.get(*name)?.as_table());
         section.is_some_and(|section| names.iter().any(|name| section.contains_key(*name)))
     };
-    has("credentials", &["users", "rest_secrets"]) || has("nonce", &["keys"])
+    has(&["credentials"], &["users", "rest_secrets"])
+        || has(&["nonce"], &["keys"])
+        || has(&["cluster"], &["fleet_key"])
+        || has(&["cluster", "redis"], &["password", "sentinel_password"])
+        || has(&["cluster", "https"], &["tokens"])
 }
 
 fn place(table: &mut Table, path: &str, value: Value) {

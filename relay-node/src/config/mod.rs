@@ -154,6 +154,7 @@ impl Config {
         keep(waits, "limits.streams", &mut self.limits.streams, &started.limits.streams);
         keep(waits, "workers", &mut self.workers, &started.workers);
         keep(waits, "recovery", &mut self.recovery, &started.recovery);
+        keep(waits, "cluster", &mut self.cluster, &started.cluster);
         keep(waits, "admin", &mut self.admin, &started.admin);
         keep(waits, "telemetry", &mut self.telemetry, &started.telemetry);
         self.peers.add_own(peers::reached_by(&self.listeners, &self.relay));
@@ -185,9 +186,15 @@ fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Hos
     let drain_deadline =
         value::duration(problems, "drain_deadline", &document.drain_deadline, Duration::ZERO);
     let reload_interval = value::duration(problems, "reload_interval", &document.reload_interval, second);
-    let listeners = listener::check(problems, files, &document.listeners, false, host);
+    let listeners =
+        listener::check(problems, files, &document.listeners, document.cluster.fleet.is_some(), host);
     let relay = relay::check(problems, &document.relay, host, &listeners);
-    let credentials = credentials::check(problems, files, &document.credentials);
+    let cluster = cluster::check(problems, files, &document.cluster, document.limits.total.allocations);
+    let credentials =
+        credentials::check(problems, files, &document.credentials, document.cluster.fleet.is_some());
+    if let Some(cluster) = &cluster {
+        cluster::check_secrets(problems, cluster, credentials.rest_secrets.len());
+    }
     let nonce = credentials::check_nonce(problems, files, &document.nonce);
     let mut peers = peers::check(problems, &document.peers, host);
     if let Some(relay) = &relay {
@@ -219,7 +226,7 @@ fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Hos
         lifetimes: lifetimes?,
         workers: Workers { count, pin: document.workers.pin },
         recovery: recovery?,
-        cluster: None,
+        cluster,
         admin: admin?,
         telemetry: telemetry?,
         warnings: Vec::new(),
@@ -291,6 +298,9 @@ impl fmt::Display for Config {
         }
         writeln!(f, "workers      {}", self.workers.count)?;
         writeln!(f, "recovery     {}", self.recovery)?;
+        if let Some(cluster) = &self.cluster {
+            writeln!(f, "{cluster}")?;
+        }
         write!(f, "admin        http://{}", self.admin)?;
         self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning      {warning}"))
     }

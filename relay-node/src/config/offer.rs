@@ -31,7 +31,7 @@ impl Offer {
         let document = layers.document()?;
         let mut problems = Problems::default();
         let rest_secrets =
-            credentials::check(&mut problems, &Files::on_disk(), &document.credentials).rest_secrets;
+            credentials::check(&mut problems, &Files::on_disk(), &document.credentials, false).rest_secrets;
         let listeners = listeners(&mut problems, &document);
         if problems.is_empty() { Ok(Self { rest_secrets, listeners }) } else { Err(problems) }
     }

@@ -21,6 +21,7 @@ mod fair_streams;
 mod few_sources_many_connections;
 mod files_lost_in_a_crash;
 mod fleet_commands;
+mod fleet_configuration;
 mod fleet_quota;
 mod fleet_records;
 mod garbage_after_allocate;

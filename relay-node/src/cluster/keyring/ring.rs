@@ -188,3 +188,99 @@ fn ordered(mut keys: Vec<Entry>) -> Vec<Entry> {
 fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: Millis = 3_600_000;
+    const LIVES: Lives =
+        Lives { used: Duration::from_secs(4 * 3600), accepted: Duration::from_secs(24 * 3600) };
+
+    /// A ring whose keys were made every four hours.
+    fn rotated(times: u8) -> (Ring, Millis) {
+        let (mut ring, mut now) = (Ring::default(), HOUR);
+        for key in 0..times {
+            ring = ring.with([key; 32], now, LIVES);
+            now += 4 * HOUR;
+        }
+        (ring, now)
+    }
+
+    #[test]
+    fn the_first_key_is_used_after_everybody_had_time_to_see_it() {
+        let ring = Ring::default().with([1; 32], HOUR, LIVES);
+        assert_eq!(ring.in_force(HOUR, LIVES), InForce { used: None, accepted: vec![[1; 32]] });
+        assert_eq!(ring.in_force(HOUR + AHEAD_AT_FIRST, LIVES).used.unwrap().key, [1; 32]);
+    }
+
+    #[test]
+    fn a_new_key_is_accepted_before_it_is_used_and_the_old_one_long_after() {
+        let ring = Ring::default().with([1; 32], HOUR, LIVES);
+        assert!(!ring.is_due(HOUR + 3 * HOUR, LIVES));
+        let now = HOUR + 4 * HOUR;
+        assert!(ring.is_due(now, LIVES));
+        let ring = ring.with([2; 32], now, LIVES);
+        let in_force = ring.in_force(now, LIVES);
+        assert_eq!((in_force.used.unwrap().key, in_force.accepted), ([1; 32], vec![[1; 32], [2; 32]]));
+        let in_force = ring.in_force(now + AHEAD, LIVES);
+        assert_eq!((in_force.used.unwrap().key, in_force.accepted), ([2; 32], vec![[2; 32], [1; 32]]));
+        let over = now + AHEAD + 24 * HOUR + SKEW;
+        assert!(ring.in_force(over - 1, LIVES).accepted.contains(&[1; 32]));
+        assert!(!ring.in_force(over, LIVES).accepted.contains(&[1; 32]));
+    }
+
+    #[test]
+    fn a_ring_that_is_rotated_for_long_keeps_what_may_still_live_and_no_more() {
+        let (ring, now) = rotated(100);
+        // Six on the way out, the one in use.
+        assert_eq!(ring.in_force(now, LIVES).accepted.len(), 7);
+        assert!(ring.keys.len() <= 8, "{ring:?}");
+        assert_eq!(ring.generation(), 100);
+    }
+
+    #[test]
+    fn a_fleet_that_was_away_for_longer_than_anything_lives_begins_anew() {
+        let (ring, now) = rotated(3);
+        assert!(ring.is_alive(now + 20 * HOUR, LIVES));
+        assert!(!ring.is_alive(now + 48 * HOUR, LIVES));
+    }
+
+    #[test]
+    fn keys_that_two_nodes_made_at_once_are_both_kept() {
+        let common = Ring::default().with([1; 32], HOUR, LIVES);
+        let now = 5 * HOUR;
+        let (ours, theirs) = (common.with([2; 32], now, LIVES), common.with([3; 32], now + 5, LIVES));
+        let joined = ours.joined(&theirs, now + 10, LIVES);
+        assert_eq!(joined.generation(), 3);
+        for key in [[1; 32], [2; 32], [3; 32]] {
+            assert!(joined.in_force(now + 10, LIVES).accepted.contains(&key));
+        }
+        // And whoever has the other one has nothing to add.
+        assert_eq!(theirs.joined(&joined, now + 10, LIVES), joined);
+    }
+
+    #[test]
+    fn bytes_that_are_no_ring_are_none() {
+        let (ring, _) = rotated(3);
+        let bytes = ring.to_bytes();
+        assert_eq!(Ring::from_bytes(3, &bytes), Some(ring));
+        assert_eq!(Ring::from_bytes(3, &bytes[1..]), None);
+        assert_eq!(Ring::from_bytes(3, &[]), None);
+        assert_eq!(Ring::from_bytes(3, &[&bytes[40..], &bytes[..40]].concat()), None);
+        assert_eq!(Ring::from_bytes(3, &[7; 40 * (MOST_KEYS + 1)]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn joining_again_changes_nothing(mine in 0..5_u8, theirs in 0..5_u8, at in 0..40_u64) {
+            let (mine, theirs) = (rotated(mine).0, rotated(theirs).0);
+            let now = at * HOUR;
+            let joined = mine.joined(&theirs, now, LIVES);
+            prop_assert_eq!(mine.joined(&joined, now, LIVES), joined.clone());
+            prop_assert_eq!(theirs.joined(&joined, now, LIVES), joined);
+        }
+    }
+}

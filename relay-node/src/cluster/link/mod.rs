@@ -26,7 +26,7 @@ pub use route::RouteError;
 pub use script::Script;
 
 use super::tally::Tally;
-use crate::config;
+use crate::config::{self, Files};
 use connection::Connection;
 use route::Route;
 
@@ -84,8 +84,12 @@ impl Link {
     ///
     /// # Errors
     /// A URL or a certificate that cannot be used.
-    pub fn start(config: &config::Cluster, tally: Arc<Tally>) -> Result<(Self, JoinHandle<()>), RouteError> {
-        let route = Arc::new(Route::new(&config.redis)?);
+    pub fn start(
+        config: &config::Cluster,
+        files: &Files,
+        tally: Arc<Tally>,
+    ) -> Result<(Self, JoinHandle<()>), RouteError> {
+        let route = Arc::new(Route::new(&config.redis, files)?);
         let prefix = format!("{}:", config.fleet);
         let (live, current) = watch::channel(None);
         let (tell, state) = watch::channel(LinkState {

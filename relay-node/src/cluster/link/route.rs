@@ -1,7 +1,8 @@
 //! How Redis is reached: what the configuration says, and a connection made of it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use crate::config::{Redis, RedisMode};
+use crate::config::{Files, Redis, RedisMode};
 
 /// A connection that is not there by then is not to be had: TCP, TLS and the password.
 pub(super) const CONNECTING: Duration = Duration::from_secs(2);
@@ -59,7 +60,7 @@ pub enum RouteError {
 impl Route {
     /// # Errors
     /// A URL or a certificate that cannot be used.
-    pub(super) fn new(redis: &Redis) -> Result<Self, RouteError> {
+    pub(super) fn new(redis: &Redis, files: &Files) -> Result<Self, RouteError> {
         let mut places = Vec::new();
         for url in &redis.urls {
             let info = url.as_str().into_connection_info();
@@ -69,7 +70,7 @@ impl Route {
         }
         let password = redis.password.as_ref().map(|password| password.expose());
         let sentinel_password = redis.sentinel_password.as_ref().map(|password| password.expose());
-        let certificates = Certificates::new(redis)?;
+        let certificates = Certificates::new(redis, files)?;
         Ok(Self {
             mode: redis.mode.clone(),
             places,
@@ -210,7 +211,7 @@ fn login(username: &str, password: Option<&str>) -> RedisConnectionInfo {
 }
 
 fn late() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
 /// The files that TLS takes. They are read again for each connection, since certificates are renewed; where that
@@ -221,23 +222,23 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn new(redis: &Redis) -> Result<Self, RouteError> {
-        let last = read(redis)?;
+    fn new(redis: &Redis, files: &Files) -> Result<Self, RouteError> {
+        let last = read(redis, |path| Ok(files.read(path)?.bytes().to_vec()))?;
         Ok(Self { redis: redis.clone(), last: Mutex::new(last) })
     }
 
     fn now(&self) -> TlsCertificates {
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Ok(read) = read(&self.redis) {
+        if let Ok(read) = read(&self.redis, |path| std::fs::read(path)) {
             *last = read;
         }
         last.clone()
     }
 }
 
-fn read(redis: &Redis) -> Result<TlsCertificates, RouteError> {
+fn read(redis: &Redis, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<TlsCertificates, RouteError> {
     let file = |field, path: &PathBuf| {
-        std::fs::read(path).map_err(|error| RouteError::Certificate {
+        read(path).map_err(|error| RouteError::Certificate {
             field,
             path: path.clone(),
             why: error.to_string(),

@@ -1,11 +1,18 @@
 //! The fleet that a relay belongs to.
 
+mod check;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use turn::Redirect;
+
 use super::listener::Identity;
 use super::secret::Secret;
+
+pub(super) use check::{check, check_secrets};
 
 /// The fleet that a relay belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub struct Cluster {
     pub fleet_key: Secret,
     /// How many allocations it is to have at most, as others see it.
     pub capacity: u32,
+    /// Which clients are sent to another node.
+    pub redirect: Redirect,
     /// Where state is shared.
     pub redis: Redis,
     /// Where nodes, operators and applications call it by gRPC; nowhere if nothing.
@@ -105,4 +114,30 @@ pub struct Issuing {
     pub per_caller_per_second: u32,
     /// How long a secret is in use before the next one is; the credentials made with it stay good.
     pub rotation: Duration,
+}
+
+/// What the fleet is, for a person.
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fleet        {}, as {}", self.fleet, self.node)?;
+        if !self.zone.is_empty() {
+            write!(f, " in {}", self.zone)?;
+        }
+        let mode = match &self.redis.mode {
+            RedisMode::Single => "at",
+            RedisMode::Sentinel(_) => "by the Sentinels at",
+            RedisMode::Cluster => "as a cluster at",
+        };
+        write!(f, "\nredis        {mode} {}", self.redis.urls.join(", "))?;
+        if let Some(grpc) = &self.grpc {
+            write!(f, "\ngrpc         {}", grpc.address)?;
+            if grpc.advertised != grpc.address {
+                write!(f, ", reached by {}", grpc.advertised)?;
+            }
+        }
+        if let Some(https) = &self.https {
+            write!(f, "\nhttps        {}", https.address)?;
+        }
+        Ok(())
+    }
 }
