@@ -10,6 +10,8 @@
 pub mod keyring;
 pub mod link;
 pub mod node;
+pub mod quota;
+pub mod registry;
 pub mod seal;
 mod state;
 pub mod tally;
