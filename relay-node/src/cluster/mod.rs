@@ -5,7 +5,8 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`keyring`] the secrets and nonce keys that all nodes share, [`tally`] what is told of it all.
+//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`quota`] what users have on
+//! all of them together, [`tally`] what is told of it all.
 
 pub mod keyring;
 pub mod link;
@@ -29,8 +30,10 @@ use tokio::time::timeout;
 
 use crate::config::{self, Files};
 use keyring::ring::Lives;
+use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
 use node::Node;
+use registry::Directory;
 use seal::{Seal, SealError};
 use tally::Tally;
 
@@ -101,6 +104,8 @@ pub struct Context {
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
     pub incarnation: Incarnation,
+    /// Who else is there.
+    pub directory: Arc<Directory>,
     /// The way to the control loop.
     pub orders: mpsc::Sender<Order>,
     /// What is told of it all.
@@ -139,6 +144,7 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
         Link::start(&plan.config, plan.files, Arc::clone(&tally))?
     };
     let context = Context {
+        directory: Arc::new(Directory::new(link.clone(), seal.clone(), plan.config.zone.clone())),
         link,
         seal,
         node: plan.node,
@@ -162,13 +168,23 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let issuing = &context.config.issuing;
-    let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
-    let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
+    let lives = AllLives {
+        secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
+        nonces: Lives { used: issuing.rotation, accepted: nonce_lifetime },
+    };
+    let keyrings = Keyrings {
+        link: context.link.clone(),
+        seal: context.seal.clone(),
+        tally: Arc::clone(&context.tally),
+        fleet: Arc::clone(&context.fleet),
+    };
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
-    tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
+    tasks.spawn(keyrings.keep(known, lives));
     // Tasks that end by themselves when `Context::ended` says so.
-    let mut leaving: JoinSet<()> = JoinSet::new();
+    let mut leaving = JoinSet::new();
+    leaving.spawn(registry::serve(context.clone()));
+    leaving.spawn(quota::serve(context.clone()));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

@@ -1,15 +1,16 @@
 //! The seal on all that the fleet keeps in Redis: whoever can write there must not own the fleet.
 //!
-//! AES-256-GCM under a key that HKDF-SHA256 derives from the fleet key. What a value is kept as, whose it is and which
-//! generation it has are bound to it, so that a value which was moved, given to another or brought back from an older
-//! generation cannot be opened as what it is not.
+//! AES-256-GCM-SIV (RFC 8452) under a key that HKDF-SHA256 derives from the fleet key. What a value is kept as, whose it
+//! is and which generation it has are bound to it, so that a value which was moved, given to another or brought back
+//! from an older generation cannot be opened as what it is not. Nonces are random, and a busy fleet seals billions of
+//! values a day under the one key: plain GCM would give its key away with the first nonce that comes twice.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::hmac;
 use thiserror::Error;
-
-use std::sync::Arc;
 
 /// Seals what is written to Redis and opens what is read there.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ pub struct Seal {
 }
 
 struct Keys {
-    values: RandomizedNonceKey,
+    values: LessSafeKey,
     names: hmac::Key,
 }
 
@@ -41,7 +42,7 @@ impl Seal {
         let names = derive(&extracted, &[b"names", fleet.as_bytes()])?;
         Ok(Self {
             keys: Arc::new(Keys {
-                values: RandomizedNonceKey::new(&AES_256_GCM, &values).map_err(|_| SealError)?,
+                values: LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &values).map_err(|_| SealError)?),
                 names: hmac::Key::new(hmac::HMAC_SHA256, &names),
             }),
         })
@@ -50,15 +51,15 @@ impl Seal {
     /// Seals `plain`, that is kept under `name` (a key, or a key and a field), belongs to `owner`, and is the
     /// `generation`th of its kind.
     pub fn seal(&self, name: &str, owner: &str, generation: u64, plain: &[u8]) -> Vec<u8> {
-        let mut sealed = vec![0; NONCE_LEN];
-        sealed.extend_from_slice(plain);
+        let nonce: [u8; NONCE_LEN] = rand::random();
+        let mut sealed = [nonce.as_slice(), plain].concat();
         let aad = Aad::from(about(name, owner, generation));
-        let Some((head, body)) = sealed.split_at_mut_checked(NONCE_LEN) else { return Vec::new() };
-        // Both fail only for more bytes than a u32 counts; then nobody can open what comes.
-        let Ok((nonce, tag)) = self.keys.values.seal_in_place_separate_tag(aad, body) else {
+        let (_, body) = sealed.split_at_mut(NONCE_LEN);
+        // It fails for more than 64 GiB only; then nobody can open what comes.
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let Ok(tag) = self.keys.values.seal_in_place_separate_tag(nonce, aad, body) else {
             return Vec::new();
         };
-        head.copy_from_slice(nonce.as_ref());
         sealed.extend_from_slice(tag.as_ref());
         sealed
     }

@@ -24,7 +24,6 @@ mod fleet_commands;
 mod fleet_configuration;
 mod fleet_quota;
 mod fleet_records;
-mod fleet_configuration;
 mod garbage_after_allocate;
 mod hairpin;
 mod half_frames;

@@ -1,16 +1,18 @@
 //! Looks at the fleet's keys in Redis, and publishes what is to be there.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::member::{Found, Member};
 use super::ring::{Key, Lives, Millis, Ring};
-use crate::cluster::Context;
-use crate::cluster::link::{Away, Script};
-use crate::cluster::state::Rings;
+use crate::cluster::link::{Away, Link, Script};
+use crate::cluster::seal::Seal;
+use crate::cluster::state::{FleetState, Rings};
+use crate::cluster::tally::Tally;
 
 /// How often it looks. Messages could be missed; this cannot.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,66 +36,110 @@ struct Kind {
     rejected: Vec<u8>,
 }
 
-/// Keeps `context.fleet` at what is in force, beginning with what was `known`.
-pub(in crate::cluster) async fn run(context: Context, known: Rings, secrets: Lives, nonces: Lives) {
-    let kind = |what, ring, lives| Kind {
-        what,
-        name: context.link.key(what),
-        member: Member::new(ring, lives),
-        rejected: Vec::new(),
-    };
-    let mut kinds = [kind("secrets", known.secrets, secrets), kind("nonces", known.nonces, nonces)];
-    tell(&context, &kinds);
-    let mut ticks = interval(LOOK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        // What is away is looked for again in a moment.
-        let _ = look(&context, &mut kinds).await;
-        tell(&context, &kinds);
-    }
+/// What keeps the keys of the fleet.
+pub struct Keyrings {
+    /// The way to Redis.
+    pub link: Link,
+    /// What they are sealed with.
+    pub seal: Seal,
+    /// What is told of it.
+    pub tally: Arc<Tally>,
+    /// Who wants to know.
+    pub fleet: Arc<watch::Sender<FleetState>>,
 }
 
-async fn look(context: &Context, kinds: &mut [Kind]) -> Result<(), Away> {
-    let asked = kinds.iter().map(|kind| redis::cmd("GET").arg(&kind.name).to_owned()).collect();
-    let found = context.link.pipeline(asked).await?;
-    for (kind, found) in kinds.iter_mut().zip(found) {
-        let raw = match found {
-            Value::BulkString(raw) => raw,
-            Value::Nil => Vec::new(),
-            // Of another type: nobody of ours wrote it, and it can only be written over.
-            _ => continue,
+/// How long the keys of each kind live.
+#[derive(Clone, Copy, Debug)]
+pub struct AllLives {
+    /// Secrets that time-limited credentials are made with.
+    pub secrets: Lives,
+    /// Keys that nonces are made with.
+    pub nonces: Lives,
+}
+
+impl Keyrings {
+    /// Keeps the fleet's state at what is in force, beginning with what was `known`. Does not come back.
+    pub async fn keep(self, known: FleetState, lives: AllLives) {
+        let kind = |what, ring, lives| Kind {
+            what,
+            name: self.link.key(what),
+            member: Member::new(ring, lives),
+            rejected: Vec::new(),
         };
-        let found = kind.open(context, &raw);
-        if let Some(next) = kind.member.saw(now(), found, rand::random::<Key>) {
-            let sealed = kind.seal(context, &next);
-            if context.link.script::<bool>(&COMPARE_AND_SET, &kind.name, (raw, sealed)).await? {
-                tracing::debug!("cluster: {} of generation {} are published", kind.what, next.generation());
-                kind.member.wrote(next);
-            }
+        let Rings { secrets, nonces } = known.rings;
+        let mut kinds = [kind("secrets", secrets, lives.secrets), kind("nonces", nonces, lives.nonces)];
+        self.tell(&kinds);
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // What is away is looked for again in a moment.
+            let _ = self.look(&mut kinds).await;
+            self.tell(&kinds);
         }
     }
-    Ok(())
+
+    async fn look(&self, kinds: &mut [Kind]) -> Result<(), Away> {
+        let asked = kinds.iter().map(|kind| redis::cmd("GET").arg(&kind.name).to_owned()).collect();
+        let found = self.link.pipeline(asked).await?;
+        for (kind, found) in kinds.iter_mut().zip(found) {
+            let raw = match found {
+                Value::BulkString(raw) => raw,
+                Value::Nil => Vec::new(),
+                // A list, for example: nobody of ours made it, and it cannot be compared.
+                _ => {
+                    kind.reject(b"of another type", &self.tally);
+                    self.link.query::<()>(redis::cmd("UNLINK").arg(&kind.name)).await?;
+                    continue;
+                }
+            };
+            let found = kind.open(&raw, &self.seal, &self.tally);
+            if let Some(next) = kind.member.saw(now(), found, rand::random::<Key>) {
+                let sealed = kind.seal(&next, &self.seal);
+                if self.link.script::<bool>(&COMPARE_AND_SET, &kind.name, (raw, sealed)).await? {
+                    let generation = next.generation();
+                    tracing::debug!("cluster: {} of generation {generation} are published", kind.what);
+                    kind.member.wrote(next);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells who waits for it what is in force, if that is news.
+    fn tell(&self, kinds: &[Kind; 2]) {
+        let [secrets, nonces] =
+            kinds.each_ref().map(|kind| (kind.member.ring(), kind.member.in_force(now())));
+        let rings = Rings { secrets: secrets.0.clone(), nonces: nonces.0.clone() };
+        self.fleet.send_if_modified(|state| state.put_in_force(rings, &secrets.1, &nonces.1));
+    }
 }
 
 impl Kind {
     /// A value is its generation and what was sealed with it.
-    fn seal(&self, context: &Context, ring: &Ring) -> Vec<u8> {
+    fn seal(&self, ring: &Ring, seal: &Seal) -> Vec<u8> {
         let generation = ring.generation();
-        let sealed = context.seal.seal(&self.name, OWNER, generation, &ring.to_bytes());
+        let sealed = seal.seal(&self.name, OWNER, generation, &ring.to_bytes());
         [generation.to_be_bytes().as_slice(), &sealed].concat()
     }
 
-    fn open(&mut self, context: &Context, raw: &[u8]) -> Found {
+    fn open(&mut self, raw: &[u8], seal: &Seal, tally: &Tally) -> Found {
         if raw.is_empty() {
             return Found::Nothing;
         }
         let ring = raw.split_first_chunk().and_then(|(generation, sealed)| {
             let generation = u64::from_be_bytes(*generation);
-            Ring::from_bytes(generation, &context.seal.open(&self.name, OWNER, generation, sealed)?)
+            Ring::from_bytes(generation, &seal.open(&self.name, OWNER, generation, sealed)?)
         });
-        if ring.is_none() && self.rejected != raw {
-            context.tally.rejected(self.what);
+        if ring.is_none() {
+            self.reject(raw, tally);
+        }
+        ring.map_or(Found::Nothing, Found::Ring)
+    }
+
+    fn reject(&mut self, raw: &[u8], tally: &Tally) {
+        if self.rejected != raw {
+            tally.rejected(self.what);
             tracing::warn!(
                 "cluster: what is kept as {:?} in Redis was not sealed by this fleet; it is written over. See \
                  cluster.fleet_key_file, which has to be the same on all nodes, and who else can write there",
@@ -101,15 +147,7 @@ impl Kind {
             );
             self.rejected = raw.to_vec();
         }
-        ring.map_or(Found::Nothing, Found::Ring)
     }
-}
-
-/// Tells who waits for it what is in force, if that is news.
-fn tell(context: &Context, kinds: &[Kind; 2]) {
-    let [secrets, nonces] = kinds.each_ref().map(|kind| (kind.member.ring(), kind.member.in_force(now())));
-    let rings = Rings { secrets: secrets.0.clone(), nonces: nonces.0.clone() };
-    context.fleet.send_if_modified(|state| state.put_in_force(rings, &secrets.1, &nonces.1));
 }
 
 fn now() -> Millis {

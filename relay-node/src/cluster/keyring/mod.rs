@@ -8,4 +8,4 @@ mod driver;
 mod member;
 pub mod ring;
 
-pub(super) use driver::run;
+pub use driver::{AllLives, Keyrings};

@@ -8,8 +8,8 @@ use redis::{RedisError, RedisResult};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use super::connection::{Connection, is_broken_by};
-use super::route::Route;
+use super::connection::Connection;
+use super::route::{Route, Seen};
 use super::{DEADLINE, Doubt, LinkState, Live, why};
 use crate::cluster::tally::Tally;
 
@@ -51,11 +51,11 @@ impl Keeper {
         let (mut epoch, mut attempts) = (0, 0_u32);
         loop {
             match self.connect().await {
-                Ok(connection) => {
+                Ok((connection, seen)) => {
                     epoch += 1;
                     let since = Instant::now();
                     self.up(epoch, connection.clone());
-                    let error = self.watch(epoch, connection).await;
+                    let error = self.watch(epoch, connection, seen).await;
                     // What was broken must not be used once more.
                     self.live.send_replace(None);
                     self.down(&error);
@@ -71,17 +71,17 @@ impl Keeper {
     }
 
     /// A connection that takes writes.
-    async fn connect(&self) -> RedisResult<Connection> {
-        let mut connection = self.route.connect().await?;
+    async fn connect(&self) -> RedisResult<(Connection, Option<Seen>)> {
+        let (mut connection, seen) = self.route.connect().await?;
         self.beat(&mut connection).await?;
-        Ok(connection)
+        Ok((connection, seen))
     }
 
     /// Comes back when the connection serves no more, and tells why.
-    async fn watch(&mut self, epoch: u64, mut connection: Connection) -> RedisError {
+    async fn watch(&mut self, epoch: u64, mut connection: Connection, seen: Option<Seen>) -> RedisError {
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let at = self.route.whereabouts().await;
+        let mut lookout = seen.map(Lookout::new);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -92,21 +92,22 @@ impl Keeper {
                     Doubt { error: None, .. } => {}
                 },
             }
-            if let Err(error) = self.beat(&mut connection).await
-                && let Err(error) = if is_broken_by(&error) && !error.is_timeout() {
-                    Err(error)
-                } else {
-                    self.beat(&mut connection).await
-                }
-            {
+            if let Err(error) = self.beat_twice(&mut connection).await {
                 return error;
             }
-            // A primary that lost its office may not know: then others write elsewhere.
-            if let (Some(at), Some(now)) = (&at, self.route.whereabouts().await)
-                && *at != now
+            if let Some(lookout) = &mut lookout
+                && let Some(to) = lookout.moved(&self.route).await
             {
-                return why::moved(&now);
+                return why::moved(&to);
             }
+        }
+    }
+
+    /// One answer may be late.
+    async fn beat_twice(&self, connection: &mut Connection) -> RedisResult<()> {
+        match self.beat(connection).await {
+            Err(error) if error.is_timeout() => self.beat(connection).await,
+            other => other,
         }
     }
 
@@ -129,8 +130,8 @@ impl Keeper {
         // What calls met on the connection before is of no interest now.
         while self.doubted.try_recv().is_ok() {}
         self.live.send_replace(Some(Live { epoch, connection }));
-        self.tell.send_replace(LinkState { up: true, epoch, why: String::new() });
         self.tally.trouble("redis", None);
+        self.tell.send_replace(LinkState { up: true, epoch, why: String::new() });
         tracing::info!("cluster: {} is there", self.route);
     }
 
@@ -140,12 +141,42 @@ impl Keeper {
         let is_news = self.tell.send_if_modified(|state| {
             let is_news = state.up || state.why != why;
             (state.up, state.why) = (false, why.clone());
+            if is_news {
+                self.tally.trouble("redis", Some(why.clone()));
+            }
             is_news
         });
         if is_news {
             tracing::warn!("cluster: {why}. Calls go on with what is known");
-            self.tally.trouble("redis", Some(why));
         }
+    }
+}
+
+/// Looks whether the Sentinels still name the same primary: one that lost its office may not know, and then others
+/// write elsewhere.
+struct Lookout {
+    primary: String,
+    /// What the Sentinel said that was asked last; with none, another one is to be asked.
+    seen: Option<Seen>,
+}
+
+impl Lookout {
+    fn new(seen: Seen) -> Self {
+        Self { primary: seen.primary.to_string(), seen: Some(seen) }
+    }
+
+    /// The new primary, if there is one.
+    async fn moved(&mut self, route: &Route) -> Option<String> {
+        self.seen = match self.seen.take() {
+            Some(mut seen) => match timeout(DEADLINE, route.look_again(&mut seen)).await {
+                Ok(Ok(())) => Some(seen),
+                // Sentinels that do not answer change nothing.
+                _ => None,
+            },
+            None => route.look().await.ok(),
+        };
+        let now = self.seen.as_ref()?.primary.to_string();
+        (self.primary != now).then_some(now)
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Reader {
 
 impl Reader {
     pub(super) async fn connect(route: &Route) -> Result<Self, Away> {
-        let connection = route.connect().await.map_err(|_| Away::Down)?;
+        let (connection, _) = route.connect().await.map_err(|_| Away::Down)?;
         Ok(Self { connection })
     }
 

@@ -81,25 +81,19 @@ impl Route {
         })
     }
 
-    /// Connects, to whoever is the one to talk to now.
+    /// Connects, to whoever is the one to talk to now; with what the Sentinels say of that, where there are some.
     ///
     /// # Errors
     /// When nobody is.
-    pub(super) async fn connect(&self) -> RedisResult<Connection> {
+    pub(super) async fn connect(&self) -> RedisResult<(Connection, Option<Seen>)> {
         match &self.mode {
-            RedisMode::Cluster => timeout(CONNECTING, self.cluster()).await.map_err(|_| late())?,
-            RedisMode::Single => self.first(|place| self.server(place, &self.login)).await,
-            RedisMode::Sentinel(primary) => {
-                let addr = self.primary(primary).await?;
-                timeout(CONNECTING, self.server(addr, &self.login)).await.map_err(|_| late())?
+            RedisMode::Cluster => Ok((in_time(self.cluster()).await?, None)),
+            RedisMode::Single => Ok((self.first(|place| self.server(place, &self.login)).await?, None)),
+            RedisMode::Sentinel(_) => {
+                let seen = self.look().await?;
+                Ok((in_time(self.server(seen.primary.clone(), &self.login)).await?, Some(seen)))
             }
         }
-    }
-
-    /// Where the primary is now, for who follows Sentinels; nothing where none answers, or there are none.
-    pub(super) async fn whereabouts(&self) -> Option<String> {
-        let RedisMode::Sentinel(primary) = &self.mode else { return None };
-        self.primary(primary).await.ok().map(|addr| addr.to_string())
     }
 
     /// Whether all that there is has to be asked to know that it serves.
@@ -117,7 +111,7 @@ impl Route {
         for step in 0..self.places.len() {
             let index = (last + step) % self.places.len();
             let Some(place) = self.places.get(index) else { continue };
-            match timeout(CONNECTING, connect(place.addr().clone())).await.unwrap_or_else(|_| Err(late())) {
+            match in_time(connect(place.addr().clone())).await {
                 Ok(found) => {
                     self.last.store(index, Ordering::Relaxed);
                     return Ok(found);
@@ -158,26 +152,41 @@ impl Route {
         Ok(Connection::Cluster(builder.build()?.get_async_connection().await?))
     }
 
-    /// Where the Sentinels say that the primary is.
-    async fn primary(&self, name: &str) -> RedisResult<ConnectionAddr> {
-        self.first(|place| self.ask_for_primary(place, name)).await
+    /// Asks the Sentinels where the primary is.
+    pub(super) async fn look(&self) -> RedisResult<Seen> {
+        self.first(|place| async move {
+            let sentinel = self.server(place.clone(), &self.sentinel_login).await?;
+            let mut seen = Seen { primary: place, sentinel };
+            self.look_again(&mut seen).await?;
+            Ok(seen)
+        })
+        .await
     }
 
-    async fn ask_for_primary(&self, place: ConnectionAddr, name: &str) -> RedisResult<ConnectionAddr> {
-        let mut sentinel = self.server(place.clone(), &self.sentinel_login).await?;
-        let value = sentinel.command(redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name)).await?;
+    /// Asks the Sentinel that was asked before.
+    pub(super) async fn look_again(&self, seen: &mut Seen) -> RedisResult<()> {
+        let RedisMode::Sentinel(name) = &self.mode else { return Ok(()) };
+        let mut ask = redis::cmd("SENTINEL");
+        let value = seen.sentinel.command(ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name)).await?;
         let found: Option<(String, u16)> = redis::from_redis_value(value)?;
         let (host, port) = found.ok_or_else(|| {
-            RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "unknown", name.to_owned()))
+            RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "unknown", name.clone()))
         })?;
         // What speaks TLS at the Sentinels does so at Redis.
-        Ok(match place {
+        seen.primary = match seen.primary {
             ConnectionAddr::TcpTls { insecure, .. } => {
                 ConnectionAddr::TcpTls { host, port, insecure, tls_params: None }
             }
             _ => ConnectionAddr::Tcp(host, port),
-        })
+        };
+        Ok(())
     }
+}
+
+/// Where a Sentinel says that the primary is.
+pub(super) struct Seen {
+    pub(super) primary: ConnectionAddr,
+    sentinel: Connection,
 }
 
 /// What it is called in sentences.
@@ -210,8 +219,8 @@ fn login(username: &str, password: Option<&str>) -> RedisConnectionInfo {
     login
 }
 
-fn late() -> RedisError {
-    io::Error::from(io::ErrorKind::TimedOut).into()
+async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    timeout(CONNECTING, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// The files that TLS takes. They are read again for each connection, since certificates are renewed; where that

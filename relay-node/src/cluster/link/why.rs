@@ -1,7 +1,5 @@
 //! What is in the way of Redis, in a sentence for the person who removes it.
 
-use std::io;
-
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::route::Route;
@@ -13,7 +11,6 @@ const LONGEST: usize = 200;
 pub(super) fn sentence(route: &Route, error: &RedisError) -> String {
     let text = error.to_string();
     let has = |part: &str| text.contains(part);
-    let io = io_kind(error);
     let said = match error.kind() {
         ErrorKind::MasterNameNotFoundBySentinel => {
             "they know no primary of that name: see cluster.redis.primary".to_owned()
@@ -39,7 +36,7 @@ pub(super) fn sentence(route: &Route, error: &RedisError) -> String {
             "it refuses the user or the password: see cluster.redis.username and cluster.redis.password_file".to_owned()
         }
         _ if has("Expired") || has("expired") => "its certificate, or that of this node, has expired: renew it".to_owned(),
-        _ if has("UnknownIssuer") => {
+        _ if has("UnknownIssuer") || has("BadSignature") => {
             "its certificate comes from an authority that is not trusted: see cluster.redis.ca_file".to_owned()
         }
         _ if has("NotValidForName") || has("not valid for name") => {
@@ -51,10 +48,10 @@ pub(super) fn sentence(route: &Route, error: &RedisError) -> String {
         _ if has("corrupt message") || has("InvalidContentType") => {
             "it does not speak TLS there: write redis:// in cluster.redis.urls, or turn TLS on in Redis".to_owned()
         }
-        _ if io == Some(io::ErrorKind::ConnectionRefused) => {
+        _ if error.is_connection_refusal() => {
             "nothing listens there: start it, or see cluster.redis.urls".to_owned()
         }
-        _ if io == Some(io::ErrorKind::TimedOut) || error.is_timeout() => "it does not answer".to_owned(),
+        _ if error.is_timeout() => "it does not answer".to_owned(),
         _ if error.is_connection_dropped() => "it closed the connection".to_owned(),
         ErrorKind::Client if has("moved to") => text.clone(),
         _ => shown(error),
@@ -71,8 +68,4 @@ pub(super) fn shown(error: &RedisError) -> String {
 /// The Sentinels name another primary.
 pub(super) fn moved(to: &str) -> RedisError {
     RedisError::from((ErrorKind::Client, "the primary moved to", to.to_owned()))
-}
-
-fn io_kind(error: &RedisError) -> Option<io::ErrorKind> {
-    std::error::Error::source(error)?.downcast_ref::<io::Error>().map(io::Error::kind)
 }

@@ -10,4 +10,19 @@ mod desk;
 mod script;
 mod shares;
 
+use super::Context;
+use super::registry::entry::{Life, NodeName};
+
 pub use desk::{Desk, Relay};
+
+/// Answers the questions of this node's workers until the fleet's part ends.
+pub(super) async fn serve(context: Context) {
+    let (Some(questions), Some(name)) =
+        (context.node.take_questions(), NodeName::new(&context.config.node))
+    else {
+        return;
+    };
+    let life = Life::begin(context.incarnation);
+    let desk = Desk::new(&context.link, context.seal.clone(), &name, life, context.node.clone());
+    desk.run(questions, context.ended()).await;
+}

@@ -7,6 +7,7 @@ use std::{borrow, fmt};
 use thiserror::Error;
 use turn::{AddressFamily, Transport};
 
+use crate::cluster::Incarnation;
 use crate::cluster::node::{Load, TlsNames};
 
 /// What a node tells of itself each second.
@@ -43,6 +44,13 @@ pub struct Life {
     pub began_at: u64,
     /// Made at random.
     pub incarnation: u64,
+}
+
+impl Life {
+    /// One that begins now.
+    pub fn begin(incarnation: Incarnation) -> Self {
+        Self { began_at: super::unix_millis(), incarnation: incarnation.0 }
+    }
 }
 
 /// A node's name: letters, digits, `.`, `_` and `-`, at most [`NodeName::LONGEST`]. Fit for a key or a log line.

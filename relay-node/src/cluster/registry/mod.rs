@@ -23,8 +23,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use turn::Alternates;
 
+use super::Context;
 use super::node::Node;
 use crate::config;
+use entry::{Life, NodeName};
 
 pub use directory::Directory;
 pub use member::{Identity, Member, Told};
@@ -38,6 +40,21 @@ pub trait Relay: Send {
     fn told(&self) -> Told;
     /// From now on clients are sent to these.
     fn set_alternates(&self, alternates: Arc<Alternates>);
+}
+
+/// Keeps this node in the registry until the fleet's part ends.
+pub(super) async fn serve(context: Context) {
+    // The configuration takes no other names.
+    let Some(name) = NodeName::new(&context.config.node) else { return };
+    let identity = Identity {
+        name,
+        life: Life::begin(context.incarnation),
+        zone: context.config.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let member = Member::new(context.link.clone(), context.seal.clone(), Arc::clone(&context.tally), identity);
+    let relay = (Arc::clone(&context.node), Arc::clone(&context.config));
+    run(member, Arc::clone(&context.directory), relay, context.ended()).await;
 }
 
 /// Keeps a node in the registry until `ended`, and tells its relay and the `directory` who else is there.

@@ -1,0 +1,18 @@
+//! The fleet's part of the relay against a real Redis: one file for each behaviour.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody uses it from outside"
+)]
+
+mod acl_user;
+mod cluster_mode;
+mod keyrings;
+mod link_trouble;
+mod sentinel_fail_over;
+mod support;
+mod tls;
