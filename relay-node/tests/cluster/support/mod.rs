@@ -1,0 +1,5 @@
+//! What the tests stand on.
+
+mod way;
+
+pub use way::Way;
