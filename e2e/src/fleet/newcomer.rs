@@ -36,6 +36,11 @@ impl<'r> Newcomer<'r> {
     /// A user of a party.
     pub fn new(party: &'r Party, balancer: &Balancer<'_>, family: Family, user: &str) -> Self {
         let credential = Credential::rest(SECRET, &format!("{}+300:{user}", unix_seconds() + 3600));
+        Self::with(party, balancer, family, credential)
+    }
+
+    /// Somebody with a credential.
+    pub fn with(party: &'r Party, balancer: &Balancer<'_>, family: Family, credential: Credential) -> Self {
         let client = Client::udp(party, balancer.address(Transport::Udp, family), credential.clone());
         Self { party, credential, client, challenge: None }
     }
