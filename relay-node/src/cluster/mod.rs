@@ -5,8 +5,10 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`keyring`] the secrets and nonce keys that all nodes share, [`allocations`] what the fleet lists and goes on from,
-//! [`usage`] what each user has used of it, [`tally`] what is told of it all.
+//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`revocation`] whose
+//! credentials are good no more, [`quota`] what users have on all of them together, [`allocations`] what the fleet lists
+//! and goes on from, [`usage`] what each user has used of it, [`tally`] what is told of it all. [`issuing`] gives
+//! credentials out, and [`api`] is what others call.
 
 pub mod allocations;
 pub mod api;
@@ -37,7 +39,7 @@ use tokio::time::timeout;
 
 use crate::config::{self, Files};
 use api::{DoorError, Doors};
-use keyring::ring::Lives;
+use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
 use node::Node;
 use registry::Directory;
@@ -122,6 +124,8 @@ pub struct Context {
     pub config: Arc<config::Cluster>,
     /// Which life of the node this is.
     pub incarnation: Incarnation,
+    /// Who else is there.
+    pub directory: Arc<Directory>,
     /// The way to the control loop.
     pub orders: mpsc::Sender<Order>,
     /// What is told of it all.
@@ -167,6 +171,7 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let places = doors.places();
     let known = plan.known.unwrap_or_default();
     let context = Context {
+        directory: Arc::new(Directory::new(link.clone(), seal.clone(), plan.config.zone.clone())),
         link,
         seal,
         node: plan.node,
@@ -189,18 +194,22 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, doors: Doors) {
-    let issuing = &context.config.issuing;
-    let secrets = Lives { used: issuing.rotation, accepted: issuing.max_ttl };
-    let nonces = Lives { used: issuing.rotation, accepted: nonce_lifetime };
+    let lives = AllLives::of(&context.config, nonce_lifetime);
+    let keyrings = Keyrings {
+        link: context.link.clone(),
+        seal: context.seal.clone(),
+        tally: Arc::clone(&context.tally),
+        fleet: Arc::clone(&context.fleet),
+    };
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
-    tasks.spawn(keyring::run(context.clone(), known.rings, secrets, nonces));
+    tasks.spawn(keyrings.keep(known, lives));
     tasks.spawn(revocation::run(context.clone()));
-    let Context { link, seal, config, .. } = context.clone();
-    let directory = Arc::new(Directory::new(link, seal, config.zone.clone()));
-    tasks.spawn(doors.serve(context.clone(), directory));
+    tasks.spawn(doors.serve(context.clone()));
     // Tasks that end by themselves when `Context::ended` says so.
-    let mut leaving: JoinSet<()> = JoinSet::new();
+    let mut leaving = JoinSet::new();
+    leaving.spawn(registry::serve(context.clone()));
+    leaving.spawn(quota::serve(context.clone()));
     let meter = usage::Shared::default();
     leaving.spawn(allocations::run(context.clone(), meter.clone()));
     leaving.spawn(usage::run(context.clone(), meter));

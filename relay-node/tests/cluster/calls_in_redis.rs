@@ -51,7 +51,7 @@ async fn they_outlive_their_node_by_an_hour() {
     let redis = Redis::start();
     let way = Way::to(&redis).await;
     way.shelf("a").change(&[way.call(1)], &[]).await.unwrap();
-    let left: u64 = redis.cli(&["TTL", "test:calls:a"]).parse().unwrap();
+    let left: u64 = redis.cli(&["TTL", "edge:calls:a"]).parse().unwrap();
     assert!((3500..=3600).contains(&left), "{left} s");
 }
 
@@ -61,10 +61,10 @@ async fn what_a_former_life_of_the_node_left_is_swept_out() {
     let way = Way::to(&redis).await;
     let (shelf, calls) = (way.shelf("a"), (0..600).map(|number| way.call(number)).collect::<Vec<_>>());
     shelf.change(&calls, &[]).await.unwrap();
-    redis.cli(&["HSET", "test:calls:a", "a name of nobody's", "x"]);
+    redis.cli(&["HSET", "edge:calls:a", "a name of nobody's", "x"]);
     let live = calls[7].0;
     shelf.sweep(|name| name == live).await.unwrap();
-    assert_eq!(redis.cli(&["HKEYS", "test:calls:a"]), live.to_string());
+    assert_eq!(redis.cli(&["HKEYS", "edge:calls:a"]), live.to_string());
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn nobody_who_reads_redis_learns_who_calls_whom() {
     let redis = Redis::start();
     let way = Way::to(&redis).await;
     way.shelf("a").change(&[way.call(1)], &[]).await.unwrap();
-    let all = redis.cli(&["HGETALL", "test:calls:a"]);
+    let all = redis.cli(&["HGETALL", "edge:calls:a"]);
     for secret in ["user1", "example.org", "198.51.0.1", "203.0.113.1", "\\a\\a\\a\\a"] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }

@@ -13,11 +13,21 @@
 mod acl_user;
 mod calls_in_redis;
 mod cluster_mode;
+mod credentials_by_https;
+#[path = "../daemon/support/mod.rs"]
+mod daemon;
+mod fleet;
+mod fleet_commands;
+mod hostile_callers;
 mod keyrings;
 mod link_trouble;
+mod no_secret_in_logs;
 mod poisoned_calls;
 mod poisoned_usage;
+mod renewed_certificates;
+mod revocation;
 mod sentinel_fail_over;
 mod support;
 mod tls;
 mod usage_told_again;
+mod who_may_call;

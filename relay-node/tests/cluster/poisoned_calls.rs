@@ -23,8 +23,8 @@ async fn a_call_is_nobody_elses() {
     let [call, other] = [1, 2].map(|number| way.call(number));
     let [name, made_up] = [&call, &other].map(|(name, _)| name.to_string());
     way.shelf("a").change(&[call], &[]).await.unwrap();
-    redis.cli(&["EVAL", COPY, "2", "test:calls:a", "test:calls:b", &name, &name]);
-    redis.cli(&["EVAL", COPY, "2", "test:calls:a", "test:calls:a", &name, &made_up]);
+    redis.cli(&["EVAL", COPY, "2", "edge:calls:a", "edge:calls:b", &name, &name]);
+    redis.cli(&["EVAL", COPY, "2", "edge:calls:a", "edge:calls:a", &name, &made_up]);
     assert_eq!(names(&way, "a").await, [name.clone()]);
     assert_eq!(way.rejected("allocation"), 1, "one under another name");
     assert_eq!(names(&way, "b").await, [String::new(); 0]);
@@ -42,7 +42,7 @@ async fn what_is_no_call_is_left_out_and_counted() {
     for (field, value) in
         [("f".repeat(32), "short"), ("0".repeat(32), ""), ("not a name".into(), "x"), ("1".repeat(32), &long)]
     {
-        redis.cli(&["HSET", "test:calls:a", &field, value]);
+        redis.cli(&["HSET", "edge:calls:a", &field, value]);
     }
     assert_eq!(names(&way, "a").await, [name.to_string()]);
     assert_eq!(way.rejected("allocation"), 4);
@@ -52,7 +52,7 @@ async fn what_is_no_call_is_left_out_and_counted() {
 async fn a_key_of_another_kind_is_made_anew() {
     let redis = Redis::start();
     let way = Way::to(&redis).await;
-    redis.cli(&["SET", "test:calls:a", "a string"]);
+    redis.cli(&["SET", "edge:calls:a", "a string"]);
     assert!(way.shelf("a").walk().next().await.is_err());
     // Whoever writes is told that it was in vain, and writes all again.
     assert!(way.shelf("a").change(&[way.call(1)], &[]).await.is_err());

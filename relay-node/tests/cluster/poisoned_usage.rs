@@ -27,7 +27,7 @@ async fn it_is_removed_when_something_is_told() {
     let lines = [Line::Sum(1, USED)];
     accounts.tell(Incarnation(1), 1, &alice, &lines).await.unwrap();
     accounts.enlist([&alice].into_iter()).await.unwrap();
-    let key = redis.cli(&["KEYS", "test:usage:*"]);
+    let key = redis.cli(&["KEYS", "edge:usage:*"]);
     let poison: [&[&str]; 4] = [
         &["HSET", &key, "allocations", "many"],
         &["HSET", &key, "millis", "99999999999999999999999"],
@@ -49,14 +49,14 @@ async fn it_is_left_out_of_the_list_and_counted() {
     let (accounts, alice) = (way.accounts(), UserId::long_term("alice"));
     accounts.tell(Incarnation(1), 1, &alice, &[Line::Sum(1, USED)]).await.unwrap();
     accounts.enlist([&alice].into_iter()).await.unwrap();
-    let alices = redis.cli(&["KEYS", "test:usage:*"]);
-    let made_up = format!("test:usage:{}", "0".repeat(32));
+    let alices = redis.cli(&["KEYS", "edge:usage:*"]);
+    let made_up = format!("edge:usage:{}", "0".repeat(32));
     // Somebody gives what alice used to another one, and lists some who are nobody.
     redis.cli(&["COPY", &alices, &made_up]);
-    redis.cli(&["SET", &format!("test:usage:{}", "1".repeat(32)), "a string"]);
-    redis.cli(&["HSET", &format!("test:usage:{}", "2".repeat(32)), "user", "alice"]);
+    redis.cli(&["SET", &format!("edge:usage:{}", "1".repeat(32)), "a string"]);
+    redis.cli(&["HSET", &format!("edge:usage:{}", "2".repeat(32)), "user", "alice"]);
     for name in ["0".repeat(32), "1".repeat(32), "2".repeat(32), "3".repeat(32), "no name".to_owned()] {
-        redis.cli(&["ZADD", "test:users:0", "1", &name]);
+        redis.cli(&["ZADD", "edge:users:0", "1", &name]);
     }
     assert_eq!(listed(&accounts).await, [(alice, 1)]);
     assert_eq!(way.rejected("usage"), 3);

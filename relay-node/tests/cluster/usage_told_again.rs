@@ -93,7 +93,7 @@ async fn users_are_listed_by_tenant() {
     let alice = Filter { tenant: Some("t1".to_owned()), user: Some("bob".to_owned()), id: None };
     assert_eq!(list(&accounts, alice).await, []);
     assert!(!redis.cli(&["KEYS", "*"]).contains("alice"), "names are hidden");
-    for key in redis.cli(&["KEYS", "test:usage:*"]).lines() {
+    for key in redis.cli(&["KEYS", "edge:usage:*"]).lines() {
         let days = redis.cli(&["TTL", key]).parse::<u64>().unwrap() / (24 * 3600);
         assert!((34..=35).contains(&days), "{days} days");
     }
@@ -104,7 +104,7 @@ async fn what_nodes_left_that_are_gone_for_good_goes_with_time() {
     let redis = Redis::start();
     let accounts = Way::to(&redis).await.accounts();
     accounts.tell(FIRST, 1, &carol(), &[Line::Live(call(1), used(1))]).await.unwrap();
-    let key = redis.cli(&["KEYS", "test:usage:*"]);
+    let key = redis.cli(&["KEYS", "edge:usage:*"]);
     for number in 0..50 {
         redis.cli(&["HSET", &key, &format!("@{number}"), "1 2 3 1000", &format!("wx{number}"), "7 1000"]);
     }

@@ -1,13 +1,11 @@
 //! The doors of a node: by which the fleet and its operators come in, and by which applications do.
 
 use std::future::pending;
-use std::sync::Arc;
 
 use super::callers::Callers;
 use super::door::{Door, DoorError, Speaks};
 use super::services;
 use crate::cluster::issuing::{Desk, https};
-use crate::cluster::registry::Directory;
 use crate::cluster::{Context, Places};
 use crate::config::{Cluster, Files};
 use crate::tls::Visitors;
@@ -42,19 +40,19 @@ impl Doors {
     }
 
     /// Lets callers in as long as this is polled.
-    pub(in crate::cluster) async fn serve(self, context: Context, directory: Arc<Directory>) {
+    pub(in crate::cluster) async fn serve(self, context: Context) {
         let Places { grpc, https } = self.places();
         for (address, message) in [(grpc, "gRPC listening"), (https, "HTTPS listening")] {
             if let Some(address) = address {
                 tracing::info!(%address, "{message}");
             }
         }
-        let desk = Desk::new(context.clone(), Arc::clone(&directory));
+        let desk = Desk::new(context.clone());
         let for_fleet = async {
             match (self.grpc, &context.config.grpc) {
                 (Some(door), Some(grpc)) => {
                     let callers = Callers::new(&context.config.fleet, grpc);
-                    door.serve(services(&context, &directory, desk.clone(), callers)).await;
+                    door.serve(services(&context, desk.clone(), callers)).await;
                 }
                 _ => pending().await,
             }

@@ -10,8 +10,6 @@ mod gate;
 mod member;
 mod own;
 
-use std::sync::Arc;
-
 use axum::Router;
 use tonic::service::Routes;
 
@@ -25,17 +23,16 @@ use super::contract::credentials_server::CredentialsServer;
 use super::contract::fleet_server::FleetServer;
 use super::contract::member_server::MemberServer;
 use super::issuing::Desk;
-use super::registry::Directory;
 use own::Own;
 
 /// Bytes of a message: the longest names take a few hundred.
 const MESSAGE: usize = 16 * 1024;
 
 /// The services, for those that `callers` names.
-pub fn services(context: &Context, directory: &Arc<Directory>, desk: Desk, callers: Callers) -> Router {
+pub fn services(context: &Context, desk: Desk, callers: Callers) -> Router {
     let credentials = credentials::Service { context: context.clone(), desk };
     let own = Own::new(context.clone());
-    let fleet = fleet::Service::new(context.clone(), Arc::clone(directory), own.clone());
+    let fleet = fleet::Service::new(context.clone(), own.clone());
     let services = Routes::new(CredentialsServer::new(credentials).max_decoding_message_size(MESSAGE))
         .add_service(FleetServer::new(fleet).max_decoding_message_size(MESSAGE))
         .add_service(MemberServer::new(member::Service { own }).max_decoding_message_size(MESSAGE));

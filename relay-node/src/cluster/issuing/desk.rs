@@ -12,21 +12,19 @@ use super::rates::Rates;
 use super::wish::{Issued, Refusal, Wish, issue, name_of};
 use crate::cluster::Context;
 use crate::cluster::api::Admitted;
-use crate::cluster::registry::Directory;
 
 /// Gives out credentials. Clones are the same desk.
 #[derive(Clone)]
 pub struct Desk {
     context: Context,
     rates: Arc<Rates>,
-    directory: Arc<Directory>,
 }
 
 impl Desk {
-    /// Gives out what the fleet of `context` has, with the URLs of nodes in `directory` first.
-    pub fn new(context: Context, directory: Arc<Directory>) -> Self {
+    /// Gives out what the fleet of `context` has.
+    pub fn new(context: Context) -> Self {
         let rates = Arc::new(Rates::new(context.config.issuing.per_caller_per_second));
-        Self { context, rates, directory }
+        Self { context, rates }
     }
 
     /// Makes a credential for a user of `caller`, and writes down that it did or why it did not.
@@ -67,7 +65,7 @@ impl Desk {
         // Beyond that it would be refused before it ends.
         let most = Duration::from_secs((signing.good_until / 1000).saturating_sub(now.get()));
         let rules = crate::config::Issuing { max_ttl: rules.max_ttl.min(most), ..rules.clone() };
-        let mut urls = nearest::urls(&self.directory, &wish.zone);
+        let mut urls = nearest::urls(&self.context.directory, &wish.zone);
         urls.extend_from_slice(&rules.urls);
         issue(wish, &rules, &signing.secret, urls, now)
     }

@@ -17,8 +17,7 @@ pub use desk::{Desk, Relay};
 
 /// Answers the questions of this node's workers until the fleet's part ends.
 pub(super) async fn serve(context: Context) {
-    let (Some(questions), Some(name)) =
-        (context.node.take_questions(), NodeName::new(&context.config.node))
+    let (Some(questions), Some(name)) = (context.node.take_questions(), NodeName::new(&context.config.node))
     else {
         return;
     };

@@ -48,7 +48,8 @@ pub(super) async fn ask(
     limit: u32,
     asks: &[Ask],
 ) -> Result<Vec<Option<u32>>, Away> {
-    let of = |verb: &'static str, script: &'static str| move |ask: &Ask| ask.command(verb, script, share, limit);
+    let of =
+        |verb: &'static str, script: &'static str| move |ask: &Ask| ask.command(verb, script, share, limit);
     let mut answers = link.pipeline(asks.iter().map(of("EVALSHA", &HASH)).collect()).await?;
     // Redis has started since and does not know the script; it learns it thereby.
     let unknown: Vec<usize> =
@@ -72,7 +73,13 @@ impl Ask {
     fn command(&self, verb: &str, script: &str, share: &Share, limit: u32) -> Cmd {
         let mut command = cmd(verb);
         command.arg(script).arg(1).arg(&self.key);
-        command.arg(&share.name).arg(&share.node).arg(self.held).arg(self.wanted).arg(limit).arg(LIFE.as_millis() as u64);
+        command
+            .arg(&share.name)
+            .arg(&share.node)
+            .arg(self.held)
+            .arg(self.wanted)
+            .arg(limit)
+            .arg(LIFE.as_millis() as u64);
         command
     }
 }

@@ -135,7 +135,8 @@ impl Entry {
 
     /// In which of the fleet's sorted sets it is.
     pub fn families(&self) -> impl Iterator<Item = AddressFamily> {
-        let has = |family| self.addresses.iter().any(|(_, address)| AddressFamily::of(address.ip()) == family);
+        let has =
+            |family| self.addresses.iter().any(|(_, address)| AddressFamily::of(address.ip()) == family);
         [AddressFamily::V4, AddressFamily::V6].into_iter().filter(move |family| has(*family))
     }
 

@@ -80,13 +80,16 @@ const ON_THE_WAY: Duration = Duration::from_millis(500);
 
 /// Removes an entry unless another node has written it.
 static LEAVE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0",
+    )
 });
 
 impl Member {
     /// A node that has told nothing yet.
     pub fn new(link: Link, seal: Seal, tally: Arc<Tally>, identity: Identity) -> Self {
-        let sets = [AddressFamily::V4, AddressFamily::V6].map(|family| Sets::new(&link, &seal, family, &identity.zone));
+        let sets = [AddressFamily::V4, AddressFamily::V6]
+            .map(|family| Sets::new(&link, &seal, family, &identity.zone));
         Self {
             key: key_of(&link, &identity.name),
             sets,
@@ -337,7 +340,13 @@ pub(super) fn key_of(link: &Link, name: &NodeName) -> String {
 }
 
 /// Opens what is kept for `name`.
-pub(super) fn open(link: &Link, seal: &Seal, name: &NodeName, sealed: &[u8], now: u64) -> Result<Entry, Distrust> {
+pub(super) fn open(
+    link: &Link,
+    seal: &Seal,
+    name: &NodeName,
+    sealed: &[u8],
+    now: u64,
+) -> Result<Entry, Distrust> {
     if sealed.len() > super::wire::LONGEST {
         return Err(Distrust::TooLong);
     }

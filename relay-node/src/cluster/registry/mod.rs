@@ -9,7 +9,7 @@ mod chosen;
 mod directory;
 pub mod entry;
 #[cfg(test)]
-mod fixtures;
+pub(super) mod fixtures;
 mod known;
 mod member;
 mod sample;
@@ -52,7 +52,8 @@ pub(super) async fn serve(context: Context) {
         zone: context.config.zone.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let member = Member::new(context.link.clone(), context.seal.clone(), Arc::clone(&context.tally), identity);
+    let member =
+        Member::new(context.link.clone(), context.seal.clone(), Arc::clone(&context.tally), identity);
     let relay = (Arc::clone(&context.node), Arc::clone(&context.config));
     run(member, Arc::clone(&context.directory), relay, context.ended()).await;
 }

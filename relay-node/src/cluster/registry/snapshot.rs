@@ -111,7 +111,8 @@ impl Choice {
 /// Up to whose turn nodes are needed, so that a tenth of what those can have that come by `way` is free.
 fn last_turn(nodes: &[Choice], zone: &str, way: Way) -> Turn {
     let (mut left, mut capacity) = (0, 0);
-    let is_there = |node: &&Choice| !node.entry.load.draining && node.addresses().any(|at| way_of(&at) == way);
+    let is_there =
+        |node: &&Choice| !node.entry.load.draining && node.addresses().any(|at| way_of(&at) == way);
     for turn in TURNS {
         for node in nodes.iter().filter(is_there).filter(|node| node.turn(zone) == turn) {
             left += node.left();

@@ -249,10 +249,8 @@ mod tests {
         let mut long = entry(&"n".repeat(NodeName::LONGEST), u32::MAX);
         let v6: SocketAddr = "[2001:db8::1]:65535".parse().unwrap();
         long.addresses = vec![(Transport::Tls, v6); MOST_ADDRESSES];
-        long.tls = Some(TlsNames {
-            domain: Some("d".repeat(LONGEST_DOMAIN)),
-            covers: vec![v6.ip(); MOST_COVERED],
-        });
+        long.tls =
+            Some(TlsNames { domain: Some("d".repeat(LONGEST_DOMAIN)), covers: vec![v6.ip(); MOST_COVERED] });
         (long.zone, long.version) = ("z".repeat(LONGEST_TEXT), "v".repeat(LONGEST_TEXT));
         long.internal = Some(v6);
         (long.renewal, long.told_at) = (u64::MAX, u64::MAX);

@@ -1,15 +1,16 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use edgerelay::cluster::allocations::{Moment, Name, Shelf, Written};
 use edgerelay::cluster::link::Link;
 use edgerelay::cluster::seal::Seal;
 use edgerelay::cluster::tally::Tally;
 use edgerelay::cluster::usage::Accounts;
-use edgerelay::config::{Cluster, Files, Issuing, Redis, RedisMode, Secret};
+use edgerelay::config::Files;
 use tokio::task::JoinHandle;
 
-/// What a node of the fleet `test` reaches a Redis by.
+use super::{SOON, fleet};
+
+/// What a node of the fleet reaches a Redis by.
 pub struct Way {
     pub link: Link,
     pub seal: Seal,
@@ -20,12 +21,12 @@ pub struct Way {
 impl Way {
     /// When it is there.
     pub async fn to(redis: &testbed::Redis) -> Self {
-        let config = config(redis.url());
+        let config = fleet(&[redis.url()]);
         let tally = Arc::<Tally>::default();
         let (link, keeper) = Link::start(&config, &Files::on_disk(), Arc::clone(&tally)).unwrap();
         let mut state = link.state();
         let up = state.wait_for(|state| state.up);
-        tokio::time::timeout(Duration::from_secs(20), up).await.unwrap().unwrap();
+        tokio::time::timeout(SOON, up).await.unwrap().unwrap();
         let seal = Seal::new(config.fleet_key.expose().as_bytes(), &config.fleet).unwrap();
         Self { link, seal, tally, keeper }
     }
@@ -58,33 +59,5 @@ impl Way {
 impl Drop for Way {
     fn drop(&mut self) {
         self.keeper.abort();
-    }
-}
-
-fn config(url: String) -> Cluster {
-    Cluster {
-        fleet: "test".to_owned(),
-        node: "a".to_owned(),
-        zone: String::new(),
-        fleet_key: Secret::new("the key of the fleet that tests are of"),
-        capacity: 1000,
-        redis: Redis {
-            mode: RedisMode::Single,
-            urls: vec![url],
-            username: String::new(),
-            password: None,
-            sentinel_password: None,
-            ca_file: None,
-            identity: None,
-        },
-        grpc: None,
-        https: None,
-        issuing: Issuing {
-            ttl: Duration::from_secs(3600),
-            max_ttl: Duration::from_secs(86_400),
-            urls: Vec::new(),
-            per_caller_per_second: 100,
-            rotation: Duration::from_secs(3600),
-        },
     }
 }

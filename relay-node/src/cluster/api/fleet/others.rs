@@ -1,6 +1,5 @@
 //! The other nodes of the fleet: found by the registry, asked by gRPC. None of them asks another one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -13,7 +12,6 @@ use crate::cluster::api::dial;
 use crate::cluster::contract::member_client::MemberClient;
 use crate::cluster::contract::{EndSessionsRequest, EndSessionsResponse, SessionFilter};
 use crate::cluster::link::Away;
-use crate::cluster::registry::Directory;
 use crate::cluster::registry::entry::{Entry, NodeName};
 
 /// Nodes that are asked at a time.
@@ -25,21 +23,20 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 pub(super) struct Others {
     context: Context,
-    directory: Arc<Directory>,
 }
 
 impl Others {
-    pub(super) fn new(context: Context, directory: Arc<Directory>) -> Self {
-        Self { context, directory }
+    pub(super) fn new(context: Context) -> Self {
+        Self { context }
     }
 
     /// All nodes, this one among them, and why that may not be all; without Redis those that this one knows.
     pub(super) async fn all(&self) -> (Vec<Entry>, String) {
-        match self.directory.all().await {
+        match self.context.directory.all().await {
             Ok(all) => (all, String::new()),
             Err(away) => {
                 let mut known: Vec<Entry> =
-                    self.directory.known().iter().map(|entry| Entry::clone(entry)).collect();
+                    self.context.directory.known().iter().map(|entry| Entry::clone(entry)).collect();
                 known.sort_by(|one, other| one.name.cmp(&other.name));
                 (known, format!("only nodes that this one knew are told of: {}", self.why(&away)))
             }
@@ -48,14 +45,16 @@ impl Others {
 
     /// The way to the node of that name.
     pub(super) async fn member(&self, node: &str) -> Result<MemberClient<Channel>, Status> {
-        let name = NodeName::new(node)
-            .ok_or_else(|| Status::invalid_argument("this is no name of a node; `edgerelay nodes` tells them"))?;
-        let known = || self.directory.known().into_iter().find(|entry| entry.name == name);
-        let entry = match self.directory.find(&name).await {
+        let name = NodeName::new(node).ok_or_else(|| {
+            Status::invalid_argument("this is no name of a node; `edgerelay nodes` tells them")
+        })?;
+        let known = || self.context.directory.known().into_iter().find(|entry| entry.name == name);
+        let entry = match self.context.directory.find(&name).await {
             Ok(entry) => entry,
             Err(away) => Some(known().ok_or_else(|| Status::unavailable(self.why(&away)))?.as_ref().clone()),
         };
-        let nobody = || Status::not_found(format!("there is no node {name}; `edgerelay nodes` tells who is there"));
+        let nobody =
+            || Status::not_found(format!("there is no node {name}; `edgerelay nodes` tells who is there"));
         self.call(&entry.ok_or_else(nobody)?).await
     }
 
@@ -110,7 +109,8 @@ impl Others {
         let (grpc, address) = grpc.ok_or_else(|| {
             Status::failed_precondition(format!("{} has no [cluster.grpc] to be called by", entry.name))
         })?;
-        let channel = dial(&address.to_string(), &self.context.config.fleet, &grpc.identity, &grpc.ca_file).await;
+        let channel =
+            dial(&address.to_string(), &self.context.config.fleet, &grpc.identity, &grpc.ca_file).await;
         channel.map(MemberClient::new).map_err(|error| Status::unavailable(error.to_string()))
     }
 

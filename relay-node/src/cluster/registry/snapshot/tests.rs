@@ -96,7 +96,8 @@ fn who_relays_much_has_less_room() {
 
 #[test]
 fn what_a_client_is_told_of_a_node_is_what_the_node_tells() {
-    let tls = TlsNames { domain: Some("a.example.org".to_owned()), covers: vec!["192.0.2.1".parse().unwrap()] };
+    let tls =
+        TlsNames { domain: Some("a.example.org".to_owned()), covers: vec!["192.0.2.1".parse().unwrap()] };
     let nodes = [of(Entry { tls: Some(tls.clone()), ..entry("a", 10) })];
     let [told] = alternates(&nodes, "").try_into().unwrap();
     assert_eq!((told.domain.as_deref(), told.certificate_covers), (tls.domain.as_deref(), tls.covers));
@@ -106,7 +107,8 @@ fn what_a_client_is_told_of_a_node_is_what_the_node_tells() {
 #[test]
 fn the_best_come_first_and_the_first_one_is_taken() {
     let elsewhere = Entry { zone: "z2".to_owned(), ..entry("there", 0) };
-    let v6 = Entry { addresses: vec![(Transport::Udp, "[2001:db8::1]:1".parse().unwrap())], ..entry("v6", 0) };
+    let v6 =
+        Entry { addresses: vec![(Transport::Udp, "[2001:db8::1]:1".parse().unwrap())], ..entry("v6", 0) };
     let nodes = [of(elsewhere), node("a", 10), node("b", 999), of(v6), node("full", 1000)];
     let names = |best: Vec<&Choice>| best.iter().map(|it| it.entry.name.to_string()).collect::<Vec<_>>();
     let mut random = StdRng::seed_from_u64(1);

@@ -1,5 +1,0 @@
-//! What the tests stand on.
-
-mod way;
-
-pub use way::Way;
