@@ -20,6 +20,7 @@ mod fleet;
 mod fleet_commands;
 mod hostile_callers;
 mod keyrings;
+mod known_fleet;
 mod link_trouble;
 mod no_secret_in_logs;
 mod poisoned_calls;
