@@ -14,13 +14,13 @@ use tonic::{Request, Response, Status};
 
 use super::credentials::caller;
 use super::own::{Own, no_id};
-use crate::cluster::allocations::{self, Filter, Name};
 use crate::cluster::Context;
+use crate::cluster::allocations::{self, Filter, Name};
 use crate::cluster::contract::fleet_server::Fleet;
 use crate::cluster::contract::{
-    DrainRequest, DrainResponse, EndSessionsRequest, EndSessionsResponse, ListNodesRequest, ListNodesResponse,
-    ListSessionsRequest, ListUsageRequest, Load, Session, SessionFilter, UndrainRequest, UndrainResponse, Usage,
-    WatchLoadRequest,
+    DrainRequest, DrainResponse, EndSessionsRequest, EndSessionsResponse, ListNodesRequest,
+    ListNodesResponse, ListSessionsRequest, ListUsageRequest, Load, Session, SessionFilter, UndrainRequest,
+    UndrainResponse, Usage, WatchLoadRequest,
 };
 use crate::cluster::link::Away;
 use crate::cluster::usage::Accounts;
@@ -105,7 +105,8 @@ impl Fleet for Service {
         let caller = caller(&request)?;
         let filter = request.into_inner().filter.unwrap_or_default();
         if filter == SessionFilter::default() {
-            let why = "nothing is said of the sessions that are to end; name a node, a tenant, a user or an id";
+            let why =
+                "nothing is said of the sessions that are to end; name a node, a tenant, a user or an id";
             return Err(Status::invalid_argument(why));
         }
         let mut told = EndSessionsResponse::default();
@@ -158,7 +159,8 @@ impl Fleet for Service {
         let ListUsageRequest { tenant, user } = request.into_inner();
         let filter = Filter { id: None, tenant: some(tenant), user: some(user) };
         let usage = ReceiverStream::new(Accounts::of(&self.context).list(filter));
-        let usage = usage.map(|usage| usage.map(|usage| told::usage(&usage)).map_err(|away| away_status(&away)));
+        let usage =
+            usage.map(|usage| usage.map(|usage| told::usage(&usage)).map_err(|away| away_status(&away)));
         Ok(Response::new(Box::pin(usage)))
     }
 }
@@ -169,5 +171,7 @@ fn some(text: String) -> Option<String> {
 }
 
 fn away_status(away: &Away) -> Status {
-    Status::unavailable(format!("{away}, and what was told before is not all; `edgerelay nodes` tells what is in the way"))
+    Status::unavailable(format!(
+        "{away}, and what was told before is not all; `edgerelay nodes` tells what is in the way"
+    ))
 }

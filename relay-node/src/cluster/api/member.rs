@@ -21,7 +21,10 @@ impl Member for Service {
         Ok(Response::new(self.own.drain(deadline_seconds).await?))
     }
 
-    async fn undrain_self(&self, request: Request<UndrainRequest>) -> Result<Response<UndrainResponse>, Status> {
+    async fn undrain_self(
+        &self,
+        request: Request<UndrainRequest>,
+    ) -> Result<Response<UndrainResponse>, Status> {
         self.is_meant(&request.into_inner().node)?;
         self.own.undrain().await?;
         Ok(Response::new(UndrainResponse {}))

@@ -67,7 +67,9 @@ impl Own {
         match timeout(PATIENCE, ordered).await {
             Ok(Some(told)) => Ok(told),
             Ok(None) => Err(Status::unavailable("the node is ending")),
-            Err(_) => Err(Status::deadline_exceeded("the node has not done it yet; `edgerelay nodes` tells whether it has")),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the node has not done it yet; `edgerelay nodes` tells whether it has",
+            )),
         }
     }
 }

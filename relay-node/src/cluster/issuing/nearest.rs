@@ -19,7 +19,8 @@ pub(super) fn urls(directory: &Directory, zone: &str) -> Vec<String> {
 /// any other.
 fn of(entry: &Entry) -> Vec<String> {
     let by = |transport| entry.addresses.iter().filter(move |(is, _)| *is == transport);
-    let plain = by(Transport::Udp).chain(by(Transport::Tcp)).map(|&(transport, at)| ice_servers::url(transport, at));
+    let plain =
+        by(Transport::Udp).chain(by(Transport::Tcp)).map(|&(transport, at)| ice_servers::url(transport, at));
     let tls = entry.tls.as_ref();
     let over_tls = by(Transport::Tls).filter_map(|(transport, at)| {
         let tls = tls?;

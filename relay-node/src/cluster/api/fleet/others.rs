@@ -45,14 +45,16 @@ impl Others {
 
     /// The way to the node of that name.
     pub(super) async fn member(&self, node: &str) -> Result<MemberClient<Channel>, Status> {
-        let name = NodeName::new(node)
-            .ok_or_else(|| Status::invalid_argument("this is no name of a node; `edgerelay nodes` tells them"))?;
+        let name = NodeName::new(node).ok_or_else(|| {
+            Status::invalid_argument("this is no name of a node; `edgerelay nodes` tells them")
+        })?;
         let known = || self.context.directory.known().into_iter().find(|entry| entry.name == name);
         let entry = match self.context.directory.find(&name).await {
             Ok(entry) => entry,
             Err(away) => Some(known().ok_or_else(|| Status::unavailable(self.why(&away)))?.as_ref().clone()),
         };
-        let nobody = || Status::not_found(format!("there is no node {name}; `edgerelay nodes` tells who is there"));
+        let nobody =
+            || Status::not_found(format!("there is no node {name}; `edgerelay nodes` tells who is there"));
         self.call(&entry.ok_or_else(nobody)?).await
     }
 
@@ -107,7 +109,8 @@ impl Others {
         let (grpc, address) = grpc.ok_or_else(|| {
             Status::failed_precondition(format!("{} has no [cluster.grpc] to be called by", entry.name))
         })?;
-        let channel = dial(&address.to_string(), &self.context.config.fleet, &grpc.identity, &grpc.ca_file).await;
+        let channel =
+            dial(&address.to_string(), &self.context.config.fleet, &grpc.identity, &grpc.ca_file).await;
         channel.map(MemberClient::new).map_err(|error| Status::unavailable(error.to_string()))
     }
 

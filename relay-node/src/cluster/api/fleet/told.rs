@@ -41,7 +41,8 @@ pub(super) fn load(load: &relay::Load) -> Load {
 
 /// A session, as its node wrote it down last.
 pub(super) fn session(session: allocations::Session) -> Session {
-    let allocations::Session { id, node, user, five_tuple, relayed, age, left, permissions, channels } = session;
+    let allocations::Session { id, node, user, five_tuple, relayed, age, left, permissions, channels } =
+        session;
     Session {
         id: id.to_string(),
         node,
