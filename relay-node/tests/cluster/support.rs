@@ -1,5 +1,6 @@
 //! A node's link to Redis, on a thread of its own, and the fleet's settings.
 
+mod member;
 mod way;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use testbed::{eventually, eventually_true};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use member::Member;
 pub use way::Way;
 
 /// Longer than anything takes on a loaded machine.
