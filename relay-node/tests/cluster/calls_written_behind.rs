@@ -1,6 +1,6 @@
 //! What changes of a relay's calls is in Redis soon after, and again when Redis has lost it.
 
-use crate::relay::{Call, Client};
+use crate::daemon::{Call, Client};
 use crate::support::Member;
 
 #[test]

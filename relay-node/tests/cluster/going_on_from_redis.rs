@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::relay::{Call, Client, Packet, receive, wait_until};
+use crate::daemon::{Call, Client, Packet, receive, wait_until};
 use crate::support::Member;
 
 /// The text of its log line that says so.

@@ -1,4 +1,5 @@
 //! The fleet's part of the relay against a real Redis: one file for each behaviour.
+//! The fleet's part of the relay, with real Redis: one file for each behaviour.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -13,15 +14,23 @@ mod acl_user;
 mod calls_in_redis;
 mod calls_written_behind;
 mod cluster_mode;
+mod credentials_by_https;
+#[path = "../daemon/support/mod.rs"]
+mod daemon;
+mod fleet;
+mod fleet_commands;
 mod going_on_from_redis;
+mod hostile_callers;
 mod keyrings;
 mod link_trouble;
+mod no_secret_in_logs;
 mod poisoned_calls;
 mod poisoned_usage;
-#[path = "../daemon/support/mod.rs"]
-mod relay;
+mod renewed_certificates;
+mod revocation;
 mod sentinel_fail_over;
 mod support;
 mod tls;
 mod usage_through_a_crash;
 mod usage_told_again;
+mod who_may_call;

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::relay::{Call, receive};
+use crate::daemon::{Call, receive};
 use crate::support::Member;
 
 /// So many bytes each way.

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use testbed::{Redis, eventually};
 
 use super::{SOON, Way};
-use crate::relay::{ALICE, Daemon};
+use crate::daemon::{ALICE, Daemon};
 
 /// A relay that is a node of the fleet, as a process, and what is in Redis of it.
 pub struct Member {
@@ -25,7 +25,7 @@ impl Member {
             "{ALICE}\n{}\nrecovery.directory = '{}'\n\
              cluster = {{ fleet = 'edge', node = 'one', fleet_key = '0123456789abcdef0123456789abcdef', \
              redis.urls = ['{}'] }}",
-            crate::relay::both_on_a_fixed_port(),
+            crate::daemon::both_on_a_fixed_port(),
             place.path().join("recovery").display(),
             redis.url(),
         );
