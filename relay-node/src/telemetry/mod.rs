@@ -4,6 +4,7 @@
 //! thread. Labels are words of this program, never names that a client sent.
 
 mod allocations;
+mod cluster;
 mod generations;
 mod log;
 mod metrics;
@@ -103,6 +104,8 @@ impl Telemetry {
         crashes: Option<Arc<State>>,
     ) {
         metrics::register(&self.meters.meter(NAME), workers, health, reloads, crashes);
+        // It has no name that another one could have.
+        let _ = self.registry.register(Box::new(cluster::Cluster(Arc::downgrade(health))));
     }
 
     /// Where the admin server gathers metrics.
