@@ -120,6 +120,7 @@ fn config(url: String) -> Cluster {
         zone: String::new(),
         fleet_key: Secret::new("the key of a fleet that is measured"),
         capacity: 1,
+        redirect: turn::Redirect::Known,
         redis: Redis {
             mode: RedisMode::Single,
             urls: vec![url],

@@ -33,6 +33,7 @@ pub fn fleet(urls: &[String]) -> Cluster {
         zone: String::new(),
         fleet_key: Secret::new("0123456789abcdef0123456789abcdef"),
         capacity: 1_000,
+        redirect: turn::Redirect::Known,
         redis: Redis {
             mode: RedisMode::Single,
             urls: urls.to_vec(),
