@@ -1,4 +1,3 @@
-//! The fleet's part of the relay against a real Redis: one file for each behaviour.
 //! The fleet's part of the relay, with real Redis: one file for each behaviour.
 #![allow(
     clippy::expect_used,
@@ -22,10 +21,12 @@ mod fleet_commands;
 mod going_on_from_redis;
 mod hostile_callers;
 mod keyrings;
+mod known_fleet;
 mod link_trouble;
 mod no_secret_in_logs;
 mod poisoned_calls;
 mod poisoned_usage;
+mod relay_without_redis;
 mod renewed_certificates;
 mod revocation;
 mod sentinel_fail_over;

@@ -20,6 +20,7 @@ mod fair_rounds;
 mod fair_streams;
 mod few_sources_many_connections;
 mod files_lost_in_a_crash;
+mod first_contact;
 mod fleet_commands;
 mod fleet_configuration;
 mod fleet_quota;
