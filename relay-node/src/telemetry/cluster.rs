@@ -1,5 +1,6 @@
 //! What the fleet's part counts, as metrics. It alone knows what there is to count.
 
+use std::collections::HashMap;
 use std::sync::Weak;
 
 use prometheus::core::{Collector, Desc};
@@ -8,16 +9,29 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use crate::admin::Health;
 
 /// Reads what the fleet's part of a relay has counted at the moment that it is asked.
-pub(super) struct Cluster(pub(super) Weak<Health>);
+pub(super) struct Cluster {
+    health: Weak<Health>,
+    /// Two collectors without any are the same to a registry, and OpenTelemetry's has none.
+    desc: Desc,
+}
+
+impl Cluster {
+    /// # Errors
+    /// When the registry would not take such a name.
+    pub(super) fn new(health: Weak<Health>) -> prometheus::Result<Self> {
+        // The metrics themselves come as they are counted.
+        let desc = Desc::new("edgerelay_cluster".into(), "Of the fleet".into(), Vec::new(), HashMap::new())?;
+        Ok(Self { health, desc })
+    }
+}
 
 impl Collector for Cluster {
     fn desc(&self) -> Vec<&Desc> {
-        // They come as they are counted.
-        Vec::new()
+        vec![&self.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(tally) = self.0.upgrade().and_then(|health| health.tally()) else { return Vec::new() };
+        let Some(tally) = self.health.upgrade().and_then(|health| health.tally()) else { return Vec::new() };
         let mut families: Vec<MetricFamily> = Vec::new();
         for ((name, label), count) in tally.counts() {
             let name = format!("edgerelay_cluster_{name}_total");

@@ -104,8 +104,10 @@ impl Telemetry {
         crashes: Option<Arc<State>>,
     ) {
         metrics::register(&self.meters.meter(NAME), workers, health, reloads, crashes);
-        // It has no name that another one could have.
-        let _ = self.registry.register(Box::new(cluster::Cluster(Arc::downgrade(health))));
+        let cluster = cluster::Cluster::new(Arc::downgrade(health));
+        if let Err(error) = cluster.and_then(|cluster| self.registry.register(Box::new(cluster))) {
+            tracing::error!(%error, "what the fleet counts is not among the metrics");
+        }
     }
 
     /// Where the admin server gathers metrics.
