@@ -55,6 +55,7 @@ mod tcp_relaying;
 mod tls_on_the_tcp_listener;
 mod tls_relaying;
 mod trial;
+mod trial_follows;
 mod udp_relaying;
 mod unwritten_records;
 mod wildcard_listeners;
