@@ -172,8 +172,8 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::super::message::Request;
-    use crate::serve::fleet::Kept;
     use super::*;
+    use crate::serve::fleet::Kept;
 
     fn ends() -> (Line, Line) {
         let (one, other) = StdUnixStream::pair().unwrap();
