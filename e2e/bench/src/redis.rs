@@ -121,7 +121,6 @@ fn config(url: String) -> Cluster {
         redirect: turn::Redirect::default(),
         fleet_key: Secret::new("the key of a fleet that is measured"),
         capacity: 1,
-        redirect: turn::Redirect::default(),
         redis: Redis {
             mode: RedisMode::Single,
             urls: vec![url],
