@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use toml::{Table, Value};
 
 use crate::config::{self, Layers, Problem, Problems};
+use crate::fleet;
 
 /// A STUN and TURN relay for WebRTC (RFC 8489, RFC 8656).
 #[derive(Debug, Parser)]
@@ -34,6 +35,9 @@ pub enum Command {
     Check(ConfigArgs),
     /// Print iceServers JSON with a time-limited credential. Needs the relay's secret and its URLs.
     Credential(CredentialArgs),
+    /// What is asked of a fleet.
+    #[command(flatten)]
+    Fleet(fleet::Command),
 }
 
 const SIGNALS: &str = "\

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use thiserror::Error;
-use turn::Transport;
 use turn::credentials::{Secret, SecretError};
+use turn::{Transport, UnixSeconds};
 
 use crate::config::{Offer, Problems};
 
@@ -28,7 +28,7 @@ struct IceServer {
 /// A user name and password of the TURN REST convention.
 #[derive(Clone)]
 pub struct TimedCredential {
-    /// `expiry:user`.
+    /// `expiry[:tenant]:user`, with a mark for a client that follows a 300: `expiry+300[:tenant]:user`.
     pub username: String,
     /// The password that goes with it.
     pub password: String,
@@ -96,7 +96,20 @@ impl TimedCredential {
     /// One for `user`, who can allocate for `ttl` from now on.
     pub fn new(secret: &Secret, user: &str, ttl: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let username = format!("{}:{user}", now.saturating_add(ttl).as_secs());
+        Self::until(secret, user, UnixSeconds::new(now.saturating_add(ttl).as_secs()))
+    }
+
+    /// One for `user`, who can allocate until it `expires`.
+    pub fn until(secret: &Secret, user: &str, expires: UnixSeconds) -> Self {
+        Self::of_name(secret, format!("{}:{user}", expires.get()))
+    }
+
+    /// The same for a user whose client goes where a 300 (Try Alternate) sends it.
+    pub fn of_follower(secret: &Secret, user: &str, expires: UnixSeconds) -> Self {
+        Self::of_name(secret, format!("{}+300:{user}", expires.get()))
+    }
+
+    fn of_name(secret: &Secret, username: String) -> Self {
         let password = secret.password(username.as_bytes()).to_string();
         Self { username, password }
     }

@@ -4,13 +4,14 @@
 //! protocol) and back. What runs beside, on one control thread: [`serve`] takes a [`config`], starts
 //! the workers, and keeps [`admin`] and [`telemetry`]. All of that is one process, which may die: the [`keeper`]
 //! is its parent and starts the next one, which goes on by what [`recovery`] holds. [`cli`] names the commands; [`dev`],
-//! [`reload`] and [`trial`] are three of them.
+//! [`reload`] and [`trial`] are three of them, and those that ask a fleet are in [`fleet`].
 
 pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod dev;
+pub mod fleet;
 pub mod ice_servers;
 pub mod keeper;
 pub mod net;

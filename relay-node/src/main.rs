@@ -9,12 +9,14 @@ use edgerelay::cli::{Cli, Command, ConfigArgs, CredentialArgs};
 use edgerelay::config::{Config, Host, Kept, Offer, Problems};
 use edgerelay::ice_servers::{IceServers, IceServersError};
 use edgerelay::serve::{self, ServeError};
-use edgerelay::{dev, reload, trial};
+use edgerelay::{dev, fleet, reload, trial};
 
 /// The configuration has to be fixed first; also what clap ends with for wrong flags.
 const UNUSABLE: u8 = 2;
 /// Something else is in the way.
 const FAILED: u8 = 1;
+/// Something was done or told, and not all of it.
+const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -42,6 +44,13 @@ fn main() -> ExitCode {
         Command::Credential(arguments) => match credential(arguments) {
             Ok(servers) => print(&servers),
             Err(error) => fail(UNUSABLE, &error).into(),
+        },
+        Command::Fleet(command) => match fleet::run(command) {
+            Ok(fleet::Answer { text, incomplete }) => {
+                let printed = print(&text);
+                incomplete.map_or(printed, |why| fail(INCOMPLETE, &format!("incomplete: {why}")).into())
+            }
+            Err(error) => fail(if error.is_usage() { UNUSABLE } else { FAILED }, &error).into(),
         },
     }
 }

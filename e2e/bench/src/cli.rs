@@ -79,6 +79,16 @@ pub enum Role {
     /// Takes all figures, keeps them in e2e/bench/results/published.json and makes README's tables of
     /// them.
     Publish,
+    /// Tells what a fleet's allocations take in Redis: starts a redis-server and writes so many there, as
+    /// nodes do.
+    Redis {
+        /// How many allocations.
+        #[arg(default_value_t = 1_000_000)]
+        allocations: u32,
+        /// How many of them are on one node.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+        of_each_node: u32,
+    },
     /// Makes README's tables of the run that is kept in e2e/bench/results/published.json.
     Table,
 }

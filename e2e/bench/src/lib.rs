@@ -17,6 +17,7 @@ pub mod plain;
 pub mod profile;
 pub mod published;
 pub mod rate;
+pub mod redis;
 pub mod report;
 pub mod server;
 pub mod shape;

@@ -19,6 +19,7 @@ use edgerelay_bench::{
     plain,
     published::{Readme, publish},
     rate::LADDER,
+    redis,
     report::{Detail, Report},
     server::{Contender, Stage, pin_to},
     site::{CYCLES_WINDOW, IDLE_ALLOCATIONS, Site},
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Role::Forward { plain: false, sessions }) => forwarder::run(sessions).map_err(Into::into),
         Some(Role::Forward { plain: true, sessions }) => plain::run(sessions).map_err(Into::into),
         Some(Role::Table) => Readme::read().and_then(|readme| readme.write()).map_err(Into::into),
+        Some(Role::Redis { allocations, of_each_node }) => tell_of_redis(allocations, of_each_node),
         // The defaults are what is published.
         Some(Role::Publish) | None => bench(&cli),
     };
@@ -41,6 +43,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn tell_of_redis(allocations: u32, of_each_node: u32) -> Result<(), Box<dyn Error>> {
+    let figures = redis::measure(allocations, of_each_node)?;
+    Ok(write!(io::stdout(), "{figures}")?)
 }
 
 fn bench(cli: &Cli) -> Result<(), Box<dyn Error>> {

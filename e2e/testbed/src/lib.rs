@@ -10,9 +10,11 @@ pub mod memory;
 pub mod namespace;
 pub mod process;
 pub mod redis;
+pub mod survivor;
 pub mod waiting;
 
 pub use namespace::{Namespace, NamespaceError};
 pub use process::Process;
 pub use redis::{Redis, RedisCluster, Sentinels};
+pub use survivor::survivor;
 pub use waiting::{eventually, eventually_true, within};

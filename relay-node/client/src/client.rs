@@ -8,10 +8,11 @@ use stun::attribute::{AlternateServer, ChannelNumber, ErrorCode, Icmp};
 use stun::{BufferFull, Class, IntegrityError, Message};
 use thiserror::Error;
 
+use crate::redirect::{Journey, Target};
 use crate::transaction::{Due, Schedule, Transaction};
 use crate::{
-    AnswerError, Challenge, ChallengeError, Credential, Incoming, Login, Path, Request, Success, Timing,
-    TransactionIds, channel_data, send_indication,
+    AnswerError, Challenge, ChallengeError, Credential, Incoming, Login, Path, RedirectError, Request,
+    Success, Timing, TransactionIds, channel_data, send_indication,
 };
 
 /// No request of [`Request`] is longer, unless it names hundreds of peers.
@@ -25,6 +26,9 @@ pub struct Client {
     path: Path,
     credential: Credential,
     classic: bool,
+    software: Option<&'static str>,
+    /// Where it was, if it follows.
+    journey: Option<Journey>,
     timing: Timing,
     ids: TransactionIds,
     login: Option<Login>,
@@ -43,6 +47,14 @@ pub enum Event<'p> {
         request: Request,
         /// Why.
         failure: Failure,
+    },
+    /// The request is to be sent to another server, over the same transport: what [`Client::poll_packet`] gives
+    /// from now on is for that one. What else is under way comes to nothing.
+    Redirected {
+        /// Its address.
+        server: SocketAddr,
+        /// What its certificate has to name, for TLS; if not that, what the one before had to.
+        domain: Option<String>,
     },
     /// Data came through a channel.
     ChannelData {
@@ -86,6 +98,9 @@ pub enum Failure {
     /// Answers, but none that shows that the server knows the password.
     #[error("the answer does not prove that the server knows the credential")]
     Unproven,
+    /// It was sent to where it does not go.
+    #[error("it was sent elsewhere, but {0}")]
+    Redirect(#[from] RedirectError),
     /// It asks for what cannot be proved.
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
@@ -104,6 +119,8 @@ impl Client {
             path,
             credential,
             classic: false,
+            software: None,
+            journey: None,
             timing: Timing::default(),
             ids: TransactionIds::new(seed),
             login: None,
@@ -120,6 +137,16 @@ impl Client {
     /// The same as a client older than RFC 8489: see [`Challenge::classic`].
     pub fn classic(self) -> Self {
         Self { classic: true, ..self }
+    }
+
+    /// The same, and it says in its requests what it is (SOFTWARE).
+    pub fn named(self, software: &'static str) -> Self {
+        Self { software: Some(software), ..self }
+    }
+
+    /// The same, and it goes where a 300 sends it from `server`, where it begins: see [`Event::Redirected`].
+    pub fn following(self, server: SocketAddr) -> Self {
+        Self { journey: Some(Journey::from(server)), ..self }
     }
 
     /// Asks for something; an [`Event`] tells what came of it. Several requests may be under way.
@@ -206,7 +233,7 @@ impl Client {
         let transaction = self.transactions.remove(place);
         let request = transaction.request.clone();
         match self.outcome(now, transaction, answer, code) {
-            Ok(success) => success.map(Event::Succeeded),
+            Ok(event) => event,
             Err(failure) => Some(Event::Failed { request, failure }),
         }
     }
@@ -225,16 +252,16 @@ impl Client {
         }
     }
 
-    /// What an answer means for its request: nothing if that was sent anew.
+    /// What an answer means for its request: nothing if that was sent anew to the same server.
     fn outcome(
         &mut self,
         now: Instant,
         transaction: Transaction,
         answer: &Message<'_>,
         code: Option<ErrorCode<'_>>,
-    ) -> Result<Option<Success>, Failure> {
+    ) -> Result<Option<Event<'static>>, Failure> {
         if answer.class() == Class::Success {
-            return Ok(Some(Success::read(transaction.request, answer)?));
+            return Ok(Some(Event::Succeeded(Success::read(transaction.request, answer)?)));
         }
         let Some(ErrorCode { code, reason }) = code else {
             return Err(AnswerError::Missing("error code").into());
@@ -245,6 +272,15 @@ impl Client {
             self.log_in(Challenge::read(answer)?)?;
             self.transmit(now, transaction.request, transaction.challenges + 1)?;
             return Ok(None);
+        }
+        if code == 300
+            && let Some(journey) = &mut self.journey
+        {
+            let login = self.login.as_mut().filter(|_| transaction.signed).ok_or(RedirectError::Unproven)?;
+            let Target { server, domain } = journey.go_on(answer, login)?;
+            self.outgoing.clear();
+            self.transmit(now, transaction.request, transaction.challenges)?;
+            return Ok(Some(Event::Redirected { server, domain }));
         }
         let alternate = answer.get::<AlternateServer>().map_err(AnswerError::from)?;
         let alternate = alternate.map(|AlternateServer(address)| address);
@@ -268,7 +304,7 @@ impl Client {
         let mut buffer = [0; LONGEST_REQUEST];
         // Binding needs no credential.
         let login = self.login.as_ref().filter(|_| request != Request::Binding);
-        let length = request.write(&mut buffer, id, login)?;
+        let length = request.write(&mut buffer, id, self.software, login)?;
         let signed = login.is_some();
         let packet = buffer.get(..length).unwrap_or_default().to_vec();
         self.outgoing.push_back(packet.clone());

@@ -42,6 +42,11 @@ impl Login {
         Ok(())
     }
 
+    /// Takes a later nonce of the same server, or of one that it speaks for.
+    pub(crate) fn use_nonce(&mut self, nonce: &[u8]) {
+        self.challenge.nonce = nonce.to_vec();
+    }
+
     /// The key.
     pub fn key(&self) -> &Key {
         &self.key

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use stun::attribute::{
     AdditionalAddressFamily, AddressFamily, ChannelNumber, DontFragment, EvenPort, Lifetime,
-    RequestedAddressFamily, RequestedTransport, ReservationToken, XorPeerAddress,
+    RequestedAddressFamily, RequestedTransport, ReservationToken, Software, XorPeerAddress,
 };
 use stun::{BufferFull, Class, MessageWriter, Method, TransactionId};
 
@@ -96,7 +96,8 @@ impl Request {
         }
     }
 
-    /// Writes the request into `buffer`, signed where there is a login; its length.
+    /// Writes the request into `buffer`, with the name of the client's `software` if it gives one, signed where
+    /// there is a login; its length.
     ///
     /// # Errors
     /// When it does not fit.
@@ -104,9 +105,13 @@ impl Request {
         &self,
         buffer: &mut [u8],
         id: TransactionId,
+        software: Option<&str>,
         login: Option<&Login>,
     ) -> Result<usize, BufferFull> {
         let mut writer = MessageWriter::new(buffer, Class::Request, self.method(), id)?;
+        if let Some(software) = software {
+            writer.attribute(&Software(software.as_bytes()))?;
+        }
         self.attributes(&mut writer)?;
         if let Some(login) = login {
             login.sign(&mut writer)?;
@@ -159,7 +164,7 @@ mod tests {
         };
         let mut buffer = [0; 200];
         let id = TransactionId::new([1; 12]);
-        let length = Request::Allocate(wish).write(&mut buffer, id, None).unwrap();
+        let length = Request::Allocate(wish).write(&mut buffer, id, None, None).unwrap();
         let request = Message::parse(&buffer[..length]).unwrap();
         assert_eq!(request.get(), Ok(Some(RequestedTransport::UDP)));
         assert_eq!(request.get(), Ok(Some(RequestedAddressFamily(AddressFamily::V6))));
@@ -176,7 +181,7 @@ mod tests {
         let peers = ["192.0.2.1:0", "192.0.2.2:0"].map(|peer| peer.parse().unwrap()).to_vec();
         let mut buffer = [0; 200];
         let request = Request::CreatePermission { peers: peers.clone() };
-        let length = request.write(&mut buffer, TransactionId::new([1; 12]), None).unwrap();
+        let length = request.write(&mut buffer, TransactionId::new([1; 12]), None, None).unwrap();
         let message = Message::parse(&buffer[..length]).unwrap();
         let read: Vec<SocketAddr> = message.all::<XorPeerAddress>().map(|peer| peer.unwrap().0).collect();
         assert_eq!(read, peers);

@@ -5,19 +5,28 @@
 //! snapshots; what the fleet needs of the relay it reads from a [`Node`].
 //!
 //! [`node`] is the relay as seen from here, [`link`] the way to Redis, [`seal`] what makes its values trustworthy,
-//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`quota`] what users have on
-//! all of them together, [`tally`] what is told of it all.
+//! [`registry`] who else is there, [`keyring`] the secrets and nonce keys that all nodes share, [`revocation`] whose
+//! credentials are good no more, [`quota`] what users have on all of them together, [`allocations`] what the fleet lists
+//! and goes on from, [`usage`] what each user has used of it, [`tally`] what is told of it all. [`issuing`] gives
+//! credentials out, and [`api`] is what others call.
 
+pub mod allocations;
+pub mod api;
+pub mod contract;
+pub mod issuing;
 pub mod keyring;
 pub mod link;
 pub mod node;
 pub mod quota;
 pub mod registry;
+pub mod revocation;
 pub mod seal;
 mod state;
 pub mod tally;
+pub mod usage;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -29,6 +38,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::{self, Files};
+use api::{DoorError, Doors};
 use keyring::ring::Lives;
 use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
@@ -64,8 +74,19 @@ pub struct Cluster {
     pub orders: mpsc::Receiver<Order>,
     /// What it tells of itself.
     pub tally: Arc<Tally>,
+    /// Where it is called by gRPC and by HTTPS, if it is.
+    pub doors: Places,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is bound for callers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For gRPC.
+    pub grpc: Option<SocketAddr>,
+    /// For HTTPS.
+    pub https: Option<SocketAddr>,
 }
 
 /// What the fleet wants of the control loop.
@@ -124,6 +145,9 @@ pub enum ClusterError {
     /// The fleet key cannot be used.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Nobody could call.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// No thread or runtime could be made.
     #[error("the fleet's thread cannot be started ({0}). Allow the process more threads and open files")]
     Thread(#[from] io::Error),
@@ -139,10 +163,14 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
     let tally = Arc::new(Tally::default());
     let (orders, ordered) = mpsc::channel(MOST_ORDERS);
     let (end, ending) = watch::channel(false);
-    let (link, keeper) = {
+    let (link, keeper, doors) = {
         let _within = runtime.enter();
-        Link::start(&plan.config, plan.files, Arc::clone(&tally))?
+        let doors = Doors::open(&plan.config, plan.files)?;
+        let (link, keeper) = Link::start(&plan.config, plan.files, Arc::clone(&tally))?;
+        (link, keeper, doors)
     };
+    let places = doors.places();
+    let known = plan.known.unwrap_or_default();
     let context = Context {
         directory: Arc::new(Directory::new(link.clone(), seal.clone(), plan.config.zone.clone())),
         link,
@@ -152,21 +180,21 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
         incarnation: Incarnation(rand::random()),
         orders,
         tally: Arc::clone(&tally),
-        fleet: Arc::default(),
+        fleet: Arc::new(watch::Sender::new(known.clone())),
         ending,
     };
-    let (known, nonce_lifetime) = (plan.known.unwrap_or_default(), plan.nonce_lifetime);
+    let nonce_lifetime = plan.nonce_lifetime;
     let serve = move || {
-        runtime.block_on(run(context, known, nonce_lifetime));
+        runtime.block_on(run(context, known, nonce_lifetime, doors));
         // The connection is closed when the runtime goes.
         keeper.abort();
     };
     let thread = thread::Builder::new().name("cluster".into()).spawn(serve)?;
-    Ok(Cluster { orders: ordered, tally, ending: end, thread: Some(thread) })
+    Ok(Cluster { orders: ordered, tally, doors: places, ending: end, thread: Some(thread) })
 }
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
-async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
+async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, doors: Doors) {
     let issuing = &context.config.issuing;
     let lives = AllLives {
         secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
@@ -181,10 +209,15 @@ async fn run(context: Context, known: FleetState, nonce_lifetime: Duration) {
     let mut tasks = JoinSet::new();
     tasks.spawn(tell(context.clone()));
     tasks.spawn(keyrings.keep(known, lives));
+    tasks.spawn(revocation::run(context.clone()));
+    tasks.spawn(doors.serve(context.clone()));
     // Tasks that end by themselves when `Context::ended` says so.
     let mut leaving = JoinSet::new();
     leaving.spawn(registry::serve(context.clone()));
     leaving.spawn(quota::serve(context.clone()));
+    let meter = usage::Shared::default();
+    leaving.spawn(allocations::run(context.clone(), meter.clone()));
+    leaving.spawn(usage::run(context.clone(), meter));
     context.ended().await;
     let _ = timeout(GOOD_BYE, async { while leaving.join_next().await.is_some() {} }).await;
 }

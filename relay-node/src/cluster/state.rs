@@ -1,11 +1,14 @@
 //! What the relay knows of its fleet: what it goes on with while Redis is away, and after a crash.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use turn::Revocations;
 use turn::credentials::Secret;
 
 use super::keyring::ring::{InForce, Millis, Ring};
+use super::revocation::list::{Line, List};
 
 /// What the relay knows of its fleet at a moment.
 #[derive(Clone, Default)]
@@ -16,8 +19,11 @@ pub struct FleetState {
     pub nonce_keys: Vec<[u8; 32]>,
     /// What credentials are made with now, if the fleet has anything.
     pub signing: Option<Signing>,
+    /// Whose credentials are good no more.
+    pub revocations: Arc<Revocations>,
     pub(super) rings: Rings,
     in_force: [InForce; 2],
+    revoked: List,
 }
 
 /// What credentials are made with.
@@ -40,19 +46,41 @@ pub(super) struct Rings {
 #[derive(Deserialize, Serialize)]
 struct Kept {
     rings: Rings,
+    #[serde(default)]
+    revoked: Vec<Line>,
 }
 
 impl FleetState {
     /// What is to be kept where nobody else can read it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(&Kept { rings: self.rings.clone() }).unwrap_or_default()
+        let kept = Kept { rings: self.rings.clone(), revoked: self.revoked.lines().collect() };
+        serde_json::to_vec(&kept).unwrap_or_default()
     }
 
     /// From what [`Self::to_bytes`] gave; nothing if it cannot be read. What is in force by now follows from
     /// [`super::start`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let kept: Kept = serde_json::from_slice(bytes).ok()?;
-        Some(Self { rings: kept.rings, ..Self::default() })
+        let revoked: List = kept.revoked.into_iter().collect();
+        let revocations = Arc::new(revoked.in_force());
+        Some(Self { rings: kept.rings, revoked, revocations, ..Self::default() })
+    }
+
+    /// What is known of revocations.
+    pub(super) fn revoked(&self) -> &List {
+        &self.revoked
+    }
+
+    /// Changes what is known of revocations, and puts it in force. True if `change` says that it did.
+    pub(super) fn change_revocations(&mut self, change: impl FnOnce(&mut List) -> bool) -> bool {
+        let changed = change(&mut self.revoked);
+        if changed {
+            let in_force = self.revoked.in_force();
+            if *self.revocations != in_force {
+                self.revocations = Arc::new(in_force);
+            }
+        }
+        changed
     }
 
     /// Puts in force what the rings say now. True if that is another thing than before.

@@ -186,7 +186,8 @@ fn check(problems: &mut Problems, files: &Files, document: &Document, host: &Hos
     let drain_deadline =
         value::duration(problems, "drain_deadline", &document.drain_deadline, Duration::ZERO);
     let reload_interval = value::duration(problems, "reload_interval", &document.reload_interval, second);
-    let listeners = listener::check(problems, files, &document.listeners, false, host);
+    let listeners =
+        listener::check(problems, files, &document.listeners, document.cluster.fleet.is_some(), host);
     let relay = relay::check(problems, &document.relay, host, &listeners);
     let cluster = cluster::check(problems, files, &document.cluster, document.limits.total.allocations);
     let credentials =

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use super::records::format::Clock;
 
 /// The clock of this process.
-pub(super) fn clock() -> io::Result<Clock> {
+pub(crate) fn clock() -> io::Result<Clock> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let hexadecimal: String = text.trim().chars().filter(|c| *c != '-').collect();
     let boot = u128::from_str_radix(&hexadecimal, 16).map_err(|_| ErrorKind::InvalidData)?;

@@ -11,22 +11,22 @@ use turn::{AddressFamily, Monotonic, PeerAddr};
 
 /// What tells one allocation from another.
 #[derive(Clone, Debug)]
-pub(super) struct Example {
-    pub(super) slot: u32,
+pub(crate) struct Example {
+    pub(crate) slot: u32,
     /// The use of the slot.
-    pub(super) generation: u32,
-    pub(super) user: String,
+    pub(crate) generation: u32,
+    pub(crate) user: String,
     /// 1 for UDP, 2 for TCP, 3 for TLS.
-    pub(super) transport: u8,
+    pub(crate) transport: u8,
     /// Of the client, at 192.0.2.1.
-    pub(super) client: u16,
+    pub(crate) client: u16,
     /// Of the relayed address, at 192.0.2.3.
-    pub(super) relayed: u16,
-    pub(super) created: u64,
+    pub(crate) relayed: u16,
+    pub(crate) created: u64,
 }
 
 /// One over UDP in `slot`.
-pub(super) fn example(slot: u32) -> Example {
+pub(crate) fn example(slot: u32) -> Example {
     let port = 40_000_u16.wrapping_add(slot as u16);
     Example {
         slot,
@@ -40,26 +40,26 @@ pub(super) fn example(slot: u32) -> Example {
 }
 
 impl Example {
-    pub(super) fn record(&self) -> AllocationRecord {
+    pub(crate) fn record(&self) -> AllocationRecord {
         AllocationRecord::decode(&self.bytes()).unwrap()
     }
 
-    pub(super) fn change(&self) -> Change {
+    pub(crate) fn change(&self) -> Change {
         let record = self.record();
         Change::Allocation { id: record.id, record: Some(Box::new(record)) }
     }
 
-    pub(super) fn end(&self) -> Change {
+    pub(crate) fn end(&self) -> Change {
         Change::Allocation { id: self.record().id, record: None }
     }
 
-    pub(super) fn permission(&self, place: u32, peer: impl Into<IpAddr>) -> Change {
+    pub(crate) fn permission(&self, place: u32, peer: impl Into<IpAddr>) -> Change {
         let expires = Monotonic::from_nanos(300_000_000_000);
         let record = PermissionRecord { allocation: self.record().id, peer: peer.into(), expires };
         Change::Permission { place: Place::new(place), record }
     }
 
-    pub(super) fn channel(&self, place: u32, number: u16, peer: impl Into<SocketAddr>) -> Change {
+    pub(crate) fn channel(&self, place: u32, number: u16, peer: impl Into<SocketAddr>) -> Change {
         let record = ChannelRecord {
             allocation: self.record().id,
             number: ChannelNumber::new(number).unwrap(),
@@ -70,11 +70,11 @@ impl Example {
     }
 
     /// Of the Refresh that ended it.
-    pub(super) fn deletion(&self, place: u32) -> Change {
+    pub(crate) fn deletion(&self, place: u32) -> Change {
         Change::Deletion { place: Place::new(place), record: self.deleted() }
     }
 
-    pub(super) fn deleted(&self) -> DeletionRecord {
+    pub(crate) fn deleted(&self) -> DeletionRecord {
         let until = Monotonic::from_nanos(self.created);
         let transaction = stun::TransactionId::new([self.slot as u8; 12]);
         DeletionRecord { five_tuple: self.record().five_tuple, transaction, until }
@@ -117,7 +117,7 @@ impl Example {
 }
 
 /// A port of 192.0.2.3 that waits for its token.
-pub(super) fn reservation(port: u16, user: &str) -> Change {
+pub(crate) fn reservation(port: u16, user: &str) -> Change {
     let bytes = [
         &[0, 1, 4, 4, 192, 0, 2, 3, 4, 192, 0, 2, 3][..],
         &port.to_be_bytes(),

@@ -10,10 +10,10 @@
 //!
 //! A [`Vault`] is `recovery.directory`, or, where none is set, memory without a name that the keeper holds.
 
-mod boot;
+pub(crate) mod boot;
 pub mod configuration;
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 pub mod keys;
 pub mod listeners;
 mod memory;

@@ -82,7 +82,7 @@ impl Certificates {
     pub fn from_files(certificates: PathBuf, key: PathBuf, files: &Files) -> Result<Self, CertificateError> {
         let (chain, secret) = (read(files, &certificates)?, read(files, &key)?);
         let shown = shown(chain.bytes(), &name(&certificates), secret.bytes(), &name(&key))?;
-        Ok(Self::new(Source::Files { certificates, key }, shown, hash(chain.bytes(), secret.bytes())))
+        Ok(Self::new(Source::Files { certificates, key }, shown, hash(&[chain.bytes(), secret.bytes()])))
     }
 
     /// Takes a PEM certificate chain and its PEM private key from memory.
@@ -91,7 +91,7 @@ impl Certificates {
     /// When they are no such thing or do not go together.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let shown = shown(certificates, "the certificate", key, "the key")?;
-        Ok(Self::new(Source::Memory, shown, hash(certificates, key)))
+        Ok(Self::new(Source::Memory, shown, hash(&[certificates, key])))
     }
 
     fn new(source: Source, shown: Shown, content: u64) -> Self {
@@ -109,7 +109,7 @@ impl Certificates {
     pub fn renewal(&self, files: &Files) -> Result<Option<Renewal>, CertificateError> {
         let Source::Files { certificates, key } = &self.0.source else { return Ok(None) };
         let (chain, secret) = (read(files, certificates)?, read(files, key)?);
-        let content = hash(chain.bytes(), secret.bytes());
+        let content = hash(&[chain.bytes(), secret.bytes()]);
         if self.0.content.load(Ordering::Relaxed) == content {
             return Ok(None);
         }
@@ -163,18 +163,18 @@ impl fmt::Debug for Certificates {
     }
 }
 
-fn read(files: &Files, path: &Path) -> Result<File, CertificateError> {
+pub(super) fn read(files: &Files, path: &Path) -> Result<File, CertificateError> {
     files.read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
-fn name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
 /// Keyed for this process, so that nobody learns about a key from it.
-fn hash(certificates: &[u8], key: &[u8]) -> u64 {
+pub(super) fn hash(contents: &[&[u8]]) -> u64 {
     static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    HASHER.hash_one((certificates, key))
+    HASHER.hash_one(contents)
 }
 
 fn shown(
@@ -183,12 +183,9 @@ fn shown(
     key: &[u8],
     key_name: &str,
 ) -> Result<Shown, CertificateError> {
+    let (chain, key) = pair(certificates, certificates_name, key, key_name)?;
     let no_certificate = || CertificateError::NoCertificate(certificates_name.to_owned());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificates)
-        .collect::<Result<_, pem::Error>>()
-        .map_err(|_| no_certificate())?;
     let own = chain.first().ok_or_else(no_certificate)?.clone();
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey(key_name.to_owned()))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
@@ -204,8 +201,24 @@ fn shown(
     Ok(Shown { config: Arc::new(config), own })
 }
 
+/// A chain and its key, as PEM has them.
+pub(super) fn pair(
+    certificates: &[u8],
+    certificates_name: &str,
+    key: &[u8],
+    key_name: &str,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
+    let chain = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<Vec<_>, pem::Error>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or_else(|| CertificateError::NoCertificate(certificates_name.to_owned()))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey(key_name.to_owned()))?;
+    Ok((chain, key))
+}
+
 /// Named, whatever else the process uses: its first choice of key exchange is post-quantum.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> =
         LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
     Arc::clone(&PROVIDER)

@@ -32,6 +32,9 @@ pub(super) enum TrialError {
     /// The peer has no socket.
     #[error("a peer cannot be set up on this machine: {0}; name one of its addresses by --peer-address")]
     Peer(io::Error),
+    /// Where it was sent by a 300.
+    #[error("the relay sent it to {server}, and there: {error}")]
+    Elsewhere { server: SocketAddr, error: Box<Self> },
     /// A request came to nothing.
     #[error("{}", sentence(.step, .failure))]
     Failed { step: &'static str, failure: Failure },
@@ -58,6 +61,9 @@ fn sentence(step: &str, failure: &Failure) -> String {
         Failure::Refused { code, reason, .. } => {
             format!("{step} was refused with {code} ({reason:?}); {}", fix(*code))
         }
+        Failure::Redirect(fault) => format!(
+            "{step} was answered by 300 (Try Alternate), but {fault}; name the relay that is to serve by --url"
+        ),
         Failure::Challenge(fault) => nonsense(step, fault),
         Failure::Answer(fault) => nonsense(step, fault),
         Failure::TooLong(_) => {
@@ -73,7 +79,6 @@ fn nonsense(step: &str, fault: &dyn Display) -> String {
 /// What helps against an error code (RFC 8489 section 14.8, RFC 8656 section 19).
 fn fix(code: u16) -> &'static str {
     match code {
-        300 => "the relay sends clients elsewhere: name that other relay",
         401 => "check the user name and the secret or credential, and the clocks of both machines",
         403 => {
             "the relay's peer policy refuses this machine's address: allow it by --allow-peer there, or name another one by --peer-address here"

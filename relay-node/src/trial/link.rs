@@ -16,7 +16,6 @@ use turn_client::Path;
 
 use super::error::TrialError;
 use super::framed::Framed;
-use super::target::Target;
 
 /// For a connection and for TLS, and for a packet to leave.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,21 +51,21 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Connects to `target`.
-    pub(super) fn connect(target: &Target, trust: &Trust) -> Result<Self, TrialError> {
-        let address = match target.resolve() {
-            Ok(Some(address)) => address,
-            Ok(None) => return Err(TrialError::Resolve(None)),
-            Err(error) => return Err(TrialError::Resolve(Some(error))),
-        };
-        match target.transport {
+    /// Connects to `address`, where a certificate has to name `host`.
+    pub(super) fn connect(
+        transport: Transport,
+        address: SocketAddr,
+        host: &str,
+        trust: &Trust,
+    ) -> Result<Self, TrialError> {
+        match transport {
             Transport::Udp => udp(address).map(Self::Udp).map_err(TrialError::Connect),
             Transport::Tcp => {
                 let stream = tcp(address).map_err(TrialError::Connect)?;
                 stream.set_nonblocking(true).map_err(TrialError::Connect)?;
                 Ok(Self::Tcp(Framed::new(stream)))
             }
-            Transport::Tls => tls(address, &target.host, trust),
+            Transport::Tls => tls(address, host, trust),
         }
     }
 

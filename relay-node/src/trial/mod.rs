@@ -2,7 +2,7 @@
 //!
 //! For each: connect (`link`), allocate, get a permission and a channel (`session`) to a peer on
 //! this machine that sends back what it gets (`echo`), send packets and take the time
-//! (`round_trips`), end the allocation, tell (`report`).
+//! (`round_trips`), end the allocation, tell (`report`). It goes where a 300 (Try Alternate) sends it.
 
 mod echo;
 mod error;
@@ -15,7 +15,7 @@ mod target;
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::ice_servers::TimedCredential;
 
 use echo::Echo;
 use error::TrialError;
-use link::{Link, Trust};
+use link::Trust;
 use round_trips::{Load, RoundTrips};
 use session::Session;
 use target::{Target, TargetError};
@@ -77,7 +77,7 @@ pub fn run(arguments: &TryArgs) -> Result<bool, RunError> {
     let mut all_work = true;
     for target in &plan.targets {
         match one(target, &plan, &load, arguments.peer_address) {
-            Ok(trips) => report::row(target, &trips),
+            Ok(served) => report::row(target, &served.trips, served.sent_to),
             Err(error) => {
                 all_work = false;
                 report::failure(target, &error);
@@ -144,15 +144,21 @@ fn first_line(path: &Path) -> Result<String, RunError> {
     Ok(read(path)?.lines().next().unwrap_or_default().to_owned())
 }
 
+/// What came of one transport.
+struct Served {
+    trips: RoundTrips,
+    /// By which relay, if it was sent on.
+    sent_to: Option<SocketAddr>,
+}
+
 /// One transport, from the first packet to the last.
-fn one(target: &Target, plan: &Plan, load: &Load, peer: Option<IpAddr>) -> Result<RoundTrips, TrialError> {
-    let link = Link::connect(target, &plan.trust)?;
+fn one(target: &Target, plan: &Plan, load: &Load, peer: Option<IpAddr>) -> Result<Served, TrialError> {
+    let mut session = Session::begin(target, &plan.trust, &plan.credential)?;
     let peer = match peer {
         Some(address) => address,
-        None => link.local_address().map_err(TrialError::Peer)?,
+        None => session.link().local_address().map_err(TrialError::Peer)?,
     };
     let echo = Echo::start(peer).map_err(TrialError::Peer)?;
-    let mut session = Session::new(link, &plan.credential);
     session.allocate(peer)?;
     session.create_permission(echo.address())?;
     session.bind_channel(echo.address())?;
@@ -161,5 +167,5 @@ fn one(target: &Target, plan: &Plan, load: &Load, peer: Option<IpAddr>) -> Resul
     if trips.received() == 0 {
         return Err(TrialError::AllLost { peer: echo.address() });
     }
-    Ok(trips)
+    Ok(Served { trips, sent_to: session.sent_to() })
 }

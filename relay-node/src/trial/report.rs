@@ -1,6 +1,7 @@
 //! A table for a person: a row for each transport.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of a command")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::TrialError;
@@ -15,8 +16,8 @@ pub(super) fn head() {
     );
 }
 
-/// Prints what came of one transport.
-pub(super) fn row(target: &Target, trips: &RoundTrips) {
+/// Prints what came of one transport, and which relay served it if not the one that was named.
+pub(super) fn row(target: &Target, trips: &RoundTrips, sent_to: Option<SocketAddr>) {
     println!(
         "{:<9} {:<24} {:>8} {:>9.0} {:>6.2}% {:>8.3} {:>8.3} {:>8.3} {:>8.3}",
         target.transport.name(),
@@ -29,6 +30,9 @@ pub(super) fn row(target: &Target, trips: &RoundTrips) {
         millis(trips.quantile(0.99)),
         millis(trips.max()),
     );
+    if let Some(server) = sent_to {
+        println!("{:<9} sent to {server}", "");
+    }
 }
 
 /// Prints why one transport does not work.

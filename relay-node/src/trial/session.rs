@@ -9,8 +9,11 @@ use turn_client::{Allocate, Client, Credential, Event, Failure, Request, Timing}
 use crate::ice_servers::TimedCredential;
 
 use super::error::TrialError;
-use super::link::Link;
+use super::link::{Link, Trust};
+use super::target::Target;
 
+/// What it says it is: relays know by it that it goes where they send it.
+const SOFTWARE: &str = "edgerelay-try";
 /// The channel that packets go through.
 pub(super) const CHANNEL: ChannelNumber = ChannelNumber::FIRST;
 /// How long an answer may take: a person waits for it.
@@ -23,17 +26,39 @@ const TIMING: Timing = Timing {
     stream: PATIENCE,
 };
 
-/// A client of one relay.
-pub(super) struct Session {
+/// A client of one relay, or of the one that it is sent to by that.
+pub(super) struct Session<'p> {
     link: Link,
     client: Client,
+    target: &'p Target,
+    trust: &'p Trust,
+    sent_to: Option<SocketAddr>,
 }
 
-impl Session {
-    pub(super) fn new(link: Link, credential: &TimedCredential) -> Self {
+impl<'p> Session<'p> {
+    /// Connects to `target`.
+    pub(super) fn begin(
+        target: &'p Target,
+        trust: &'p Trust,
+        credential: &TimedCredential,
+    ) -> Result<Self, TrialError> {
+        let server = match target.resolve() {
+            Ok(Some(address)) => address,
+            Ok(None) => return Err(TrialError::Resolve(None)),
+            Err(error) => return Err(TrialError::Resolve(Some(error))),
+        };
+        let link = Link::connect(target.transport, server, &target.host, trust)?;
         let credential = Credential::new(&credential.username, &credential.password);
-        let client = Client::new(link.path(), credential, rand::random()).with_timing(TIMING);
-        Self { link, client }
+        let client = Client::new(link.path(), credential, rand::random())
+            .with_timing(TIMING)
+            .named(SOFTWARE)
+            .following(server);
+        Ok(Self { link, client, target, trust, sent_to: None })
+    }
+
+    /// Where the relay has sent it to be served.
+    pub(super) fn sent_to(&self) -> Option<SocketAddr> {
+        self.sent_to
     }
 
     /// The way to the relay, for packets.
@@ -82,6 +107,12 @@ impl Session {
             match event {
                 Some(Event::Succeeded(_)) => return Ok(()),
                 Some(Event::Failed { failure, .. }) => return Err(failed(failure)),
+                Some(Event::Redirected { server, domain }) => {
+                    let host = domain.as_deref().unwrap_or(&self.target.host);
+                    self.link = Link::connect(self.target.transport, server, host, self.trust)
+                        .map_err(|error| TrialError::Elsewhere { server, error: Box::new(error) })?;
+                    self.sent_to = Some(server);
+                }
                 // A packet of the round trips that comes late.
                 Some(_) | None => {}
             }

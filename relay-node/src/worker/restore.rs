@@ -110,7 +110,8 @@ impl Worker {
                     restored.addresses_lost += 1;
                 }
             }
-            Err(Unrestorable::Expired) => restored.expired += 1,
+            // Over before its time, and so over.
+            Err(Unrestorable::Expired | Unrestorable::Revoked) => restored.expired += 1,
             Err(Unrestorable::AddressLost(_)) => restored.addresses_lost += 1,
             Err(Unrestorable::FiveTupleTaken | Unrestorable::Contradiction) => restored.contradictory += 1,
         }

@@ -1,5 +1,7 @@
 //! A node's link to Redis, on a thread of its own, and the fleet's settings.
 
+mod way;
+
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -12,6 +14,8 @@ use redis::{Cmd, FromRedisValue};
 use testbed::{eventually, eventually_true};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+pub use way::Way;
 
 /// Longer than anything takes on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(20);

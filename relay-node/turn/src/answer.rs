@@ -1,7 +1,8 @@
 //! Answers: success and error responses, signed where the request was (RFC 8489 section 6.3.1, 9.2.4).
 
 use stun::attribute::{
-    self, AlternateDomain, AlternateServer, AttributeType, Nonce, PasswordAlgorithms, Software, UnknownAttributes,
+    self, AlternateDomain, AlternateServer, AttributeType, Nonce, PasswordAlgorithms, Software,
+    UnknownAttributes,
 };
 use stun::{BufferFull, Class, Key, Message, MessageWriter, TransactionId};
 

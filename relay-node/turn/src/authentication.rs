@@ -215,7 +215,8 @@ impl Turn {
 /// Whether a request with a nonce of ours shows that its client is where it says: the handshake of a stream does,
 /// and so does a nonce that was given to that address. Nothing does where a load balancer may have changed it.
 fn shows_address(client: &Client, nonce: NonceKind) -> bool {
-    client.entrance == Entrance::Direct && (client.five_tuple.transport.is_stream() || nonce == NonceKind::Bound)
+    client.entrance == Entrance::Direct
+        && (client.five_tuple.transport.is_stream() || nonce == NonceKind::Bound)
 }
 
 impl<'m> Claim<'m> {

@@ -6,7 +6,7 @@ use crate::credentials::UserId;
 use crate::event::CloseReason;
 use crate::record::AllocationId;
 use crate::server::Turn;
-use crate::time::Now;
+use crate::time::{Monotonic, Now};
 
 /// A live allocation, as a command sees it.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Session<'a> {
     pub five_tuple: &'a FiveTuple,
     /// Whose quota it counts against.
     pub user: &'a UserId,
+    /// When it came to be.
+    pub created: Monotonic,
 }
 
 impl Turn {
@@ -30,7 +32,12 @@ impl Turn {
         self.end_where(now, CloseReason::Ended, |id, allocation| {
             // One that its client was not told of yet is none.
             allocation.opening.is_none()
-                && is_meant(&Session { id, five_tuple: &allocation.five_tuple, user: &allocation.owner.user })
+                && is_meant(&Session {
+                    id,
+                    five_tuple: &allocation.five_tuple,
+                    user: &allocation.owner.user,
+                    created: allocation.created,
+                })
         })
     }
 

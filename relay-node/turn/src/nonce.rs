@@ -90,7 +90,7 @@ impl Nonces {
 
     /// Judges a nonce that a client gave. Takes the same time whatever the tag.
     pub fn check(&self, now: UnixSeconds, client: IpAddr, nonce: &[u8]) -> NonceCheck {
-        let Some((features, time, kind, tag)) = decode(nonce) else { return NonceCheck::Foreign };
+        let Some(Said { features, time, kind, tag }) = decode(nonce) else { return NonceCheck::Foreign };
         let made_with = |key| mac(key, features, time, kind, client).verify_truncated_left(&tag).is_ok();
         if !self.keys.iter().any(made_with) {
             return NonceCheck::Foreign;
@@ -133,7 +133,15 @@ impl NonceKind {
     }
 }
 
-fn decode(nonce: &[u8]) -> Option<(&[u8; FEATURES_LEN], [u8; TIME_LEN], NonceKind, [u8; TAG_LEN])> {
+/// What a nonce says.
+struct Said<'n> {
+    features: &'n [u8; FEATURES_LEN],
+    time: [u8; TIME_LEN],
+    kind: NonceKind,
+    tag: [u8; TAG_LEN],
+}
+
+fn decode(nonce: &[u8]) -> Option<Said<'_>> {
     let (features, text) = nonce.strip_prefix(COOKIE)?.split_first_chunk()?;
     let mut opaque = [0; OPAQUE_LEN];
     if STANDARD.decode_slice(text, &mut opaque) != Ok(opaque.len()) {
@@ -141,7 +149,7 @@ fn decode(nonce: &[u8]) -> Option<(&[u8; FEATURES_LEN], [u8; TIME_LEN], NonceKin
     }
     let (time, rest) = opaque.split_first_chunk()?;
     let (kind, tag) = rest.split_first()?;
-    Some((features, *time, NonceKind::from_byte(*kind)?, tag.try_into().ok()?))
+    Some(Said { features, time: *time, kind: NonceKind::from_byte(*kind)?, tag: tag.try_into().ok()? })
 }
 
 fn keyed(key: [u8; 32]) -> Hmac<Sha256> {

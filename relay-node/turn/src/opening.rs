@@ -13,7 +13,7 @@ use crate::record::{ChannelRecord, PermissionRecord};
 use crate::refusal::Refusal;
 use crate::server::Turn;
 use crate::table::Slot;
-use crate::time::Now;
+use crate::time::{Monotonic, Now};
 
 /// What waits for the sockets.
 #[derive(Debug)]
@@ -29,11 +29,19 @@ pub(crate) enum Opening {
 pub(crate) struct Waiting {
     /// What it is answered by.
     pub(crate) reply: ReplyTo,
-    /// Which other ports would do; none if the port was reserved.
-    pub(crate) kind: Option<PortKind>,
+    pub(crate) came_for: CameFor,
     pub(crate) tries_left: u8,
     /// Whether it has yet to hear what the fleet says: none of its sockets is asked for before.
     pub(crate) asks_quota: bool,
+}
+
+/// Which port an Allocate came for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CameFor {
+    /// Any that is free, of a kind.
+    Fresh(PortKind),
+    /// The one that was kept for it under a token, until then.
+    Reserved(ReservationToken, Monotonic),
 }
 
 impl Turn {
@@ -116,7 +124,7 @@ impl Turn {
     fn try_another_port(&mut self, now: Now, slot: Slot, family: AddressFamily) -> bool {
         let random = self.random.next_u64();
         let Some(allocation) = self.table.get_mut(slot) else { return false };
-        let Some(Opening::Allocate(Waiting { kind: Some(kind), tries_left, .. })) =
+        let Some(Opening::Allocate(Waiting { came_for: CameFor::Fresh(kind), tries_left, .. })) =
             allocation.opening.as_deref_mut()
         else {
             return false;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use stun::attribute::{AddressFamily, ChannelNumber, ReservationToken};
 
 use crate::allocation::Allocation;
-use crate::opening::{Opening, Waiting};
+use crate::opening::{CameFor, Opening, Waiting};
 use crate::record::{Change, ChannelRecord, DeletionRecord, PermissionRecord, Places, Tally};
 use crate::server::Turn;
 use crate::settings::Limits;
@@ -117,7 +117,7 @@ impl Turn {
     /// The same of one whose sockets did not open.
     pub(crate) fn record_redemption_in_vain(&mut self, slot: Slot) {
         let opening = self.table.get(slot).and_then(|allocation| allocation.opening.as_deref());
-        if matches!(opening, Some(Opening::Allocate(Waiting { kind: None, .. }))) {
+        if matches!(opening, Some(Opening::Allocate(Waiting { came_for: CameFor::Reserved(..), .. }))) {
             self.record_redemption_of(slot);
         }
     }

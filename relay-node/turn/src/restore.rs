@@ -26,6 +26,9 @@ pub enum Unrestorable {
     /// Its client has another allocation already.
     #[error("there is another allocation of its 5-tuple")]
     FiveTupleTaken,
+    /// Its user, or the credential that it was made with, was revoked meanwhile.
+    #[error("its user or its credential is revoked")]
+    Revoked,
     /// One of its peers or channels is there twice.
     #[error("its permissions or channels contradict each other")]
     Contradiction,
@@ -50,6 +53,9 @@ impl Turn {
         let Survivor { allocation: record, tallied, permissions, channels } = survivor;
         if self.table.find(&record.five_tuple).is_some() {
             return Err(Unrestorable::FiveTupleTaken);
+        }
+        if self.settings.revocations.hits_owner(&record.owner) {
+            return Err(Unrestorable::Revoked);
         }
         let permissions = alive(permissions, now, |permission| permission.expires);
         let channels = alive(channels, now, |channel| channel.expires);

@@ -147,7 +147,7 @@ impl Lane {
 
     fn write(&self, buffer: &mut [u8]) -> Result<usize, BufferFull> {
         let login = self.login.as_ref().filter(|_| self.step != Step::Challenge);
-        self.request().write(buffer, self.id(), login)
+        self.request().write(buffer, self.id(), None, login)
     }
 
     /// Goes on after an answer; whether that ended a cycle.

@@ -12,5 +12,6 @@ mod allocations;
 mod data;
 mod forged_answers;
 mod login;
+mod redirect;
 mod repetition;
 mod server;

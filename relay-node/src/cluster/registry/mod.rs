@@ -9,7 +9,7 @@ mod chosen;
 mod directory;
 pub mod entry;
 #[cfg(test)]
-mod fixtures;
+pub(super) mod fixtures;
 mod known;
 mod member;
 mod sample;

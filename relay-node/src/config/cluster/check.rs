@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use turn::Redirect;
 
 use super::{Cluster, Grpc, Https, Issuing, Redis, RedisMode};
 use crate::config::credentials::MOST_SECRETS;
@@ -68,6 +69,7 @@ pub(in crate::config) fn check(
     let fleet_key = fleet_key(problems, files, section);
     let capacity =
         value::limit(problems, "cluster.capacity", section.capacity.unwrap_or(most_allocations.max(1)));
+    let redirect = redirect(problems, &section.redirect);
     let redis = redis(problems, files, &section.redis);
     let is_public_allowed = section.allow_public_addresses;
     let grpc = grpc(problems, files, &section.grpc, is_public_allowed);
@@ -82,11 +84,29 @@ pub(in crate::config) fn check(
         zone: zone.clone(),
         fleet_key: fleet_key?,
         capacity,
+        redirect: redirect?,
         redis: redis?,
         grpc,
         https,
         issuing: issuing?,
     })
+}
+
+fn redirect(problems: &mut Problems, text: &str) -> Option<Redirect> {
+    match text {
+        "known" => Some(Redirect::Known),
+        "all" => Some(Redirect::All),
+        "never" => Some(Redirect::Never),
+        other => {
+            problems.add(
+                "cluster.redirect",
+                other,
+                "it is not known whom to send to another node",
+                "Write known, all or never",
+            );
+            None
+        }
+    }
 }
 
 /// Each secret is tried in turn where a password is wrong: the fleet's and the relay's own have to be few together.

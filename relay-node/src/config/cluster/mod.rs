@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use turn::Redirect;
+
 use super::listener::Identity;
 use super::secret::Secret;
 
@@ -25,6 +27,8 @@ pub struct Cluster {
     pub fleet_key: Secret,
     /// How many allocations it is to have at most, as others see it.
     pub capacity: u32,
+    /// Which clients are sent to another node.
+    pub redirect: Redirect,
     /// Where state is shared.
     pub redis: Redis,
     /// Where nodes, operators and applications call it by gRPC; nowhere if nothing.

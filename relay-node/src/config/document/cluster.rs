@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Secret, one_or_many};
 
 /// The fleet; there is none without its name.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct ClusterSection {
     pub(in crate::config) fleet: Option<String>,
@@ -16,6 +16,7 @@ pub(in crate::config) struct ClusterSection {
     pub(in crate::config) node: Option<String>,
     pub(in crate::config) zone: String,
     pub(in crate::config) capacity: Option<u32>,
+    pub(in crate::config) redirect: String,
     pub(in crate::config) allow_public_addresses: bool,
     pub(in crate::config) redis: RedisSection,
     pub(in crate::config) grpc: GrpcSection,
@@ -77,6 +78,25 @@ pub(in crate::config) struct IssuingSection {
     pub(in crate::config) urls: Vec<String>,
     pub(in crate::config) per_caller_per_second: u32,
     pub(in crate::config) rotation: String,
+}
+
+impl Default for ClusterSection {
+    fn default() -> Self {
+        Self {
+            fleet: None,
+            fleet_key: None,
+            fleet_key_file: None,
+            node: None,
+            zone: String::new(),
+            capacity: None,
+            redirect: "known".into(),
+            allow_public_addresses: false,
+            redis: RedisSection::default(),
+            grpc: GrpcSection::default(),
+            https: HttpsSection::default(),
+            issuing: IssuingSection::default(),
+        }
+    }
 }
 
 impl Default for RedisSection {

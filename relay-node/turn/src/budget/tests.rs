@@ -34,7 +34,12 @@ fn answered(
         let mut id = [0; 12];
         id[..4].copy_from_slice(&n.to_be_bytes());
         id[4..].copy_from_slice(&now.as_nanos().to_be_bytes());
-        let stranger = Stranger { client, entrance: Entrance::Direct, transaction: TransactionId::new(id), binding: false };
+        let stranger = Stranger {
+            client,
+            entrance: Entrance::Direct,
+            transaction: TransactionId::new(id),
+            binding: false,
+        };
         if budget.answers(now, &stranger) {
             budget.charge(now, &limits, &stranger, 28, 128);
             count += 1;
@@ -58,7 +63,12 @@ fn a_source_has_three_quarters_of_a_second_at_once_and_its_rate_in_time() {
 fn bytes_out_count_less_the_bytes_in_and_never_nothing() {
     let (budget, limits) = (budget(), limits(16_000, 1_000_000));
     let spent = |asked, answered| {
-        let stranger = Stranger { client: host(1), entrance: Entrance::Direct, transaction: TransactionId::new([0; 12]), binding: false };
+        let stranger = Stranger {
+            client: host(1),
+            entrance: Entrance::Direct,
+            transaction: TransactionId::new([0; 12]),
+            binding: false,
+        };
         let before = budget.share(&stranger).ahead(START, budget.network(stranger.client));
         budget.charge(START, &limits, &stranger, asked, answered);
         budget.share(&stranger).ahead(START, budget.network(stranger.client)) - before

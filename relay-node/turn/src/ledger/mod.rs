@@ -135,9 +135,10 @@ impl Ledger {
         self.books().reservations.insert(token, Reservation { port, user, until });
     }
 
-    /// Takes the reserved port that `token` stands for, if it is `user`'s.
-    pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<Port> {
-        self.books().reservations.take(token, user, now).map(|reservation| reservation.port)
+    /// Takes the reserved port that `token` stands for, if it is `user`'s, and tells until when it was kept.
+    pub fn redeem(&self, token: [u8; 8], user: &UserId, now: Monotonic) -> Option<(Port, Monotonic)> {
+        let reservation = self.books().reservations.take(token, user, now)?;
+        Some((reservation.port, reservation.until))
     }
 
     /// The reservation that `token` stands for, as it is to be recorded.

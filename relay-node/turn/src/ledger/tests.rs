@@ -89,9 +89,28 @@ fn a_token_is_good_once_and_for_its_user_until_its_time() {
     assert!(ledger.redeem([2; 8], &user(1), START).is_none());
     assert!(ledger.redeem([1; 8], &user(2), START).is_none());
     assert!(ledger.redeem([1; 8], &user(1), until).is_none());
-    let redeemed = ledger.redeem([1; 8], &user(1), START).unwrap();
+    let (redeemed, kept_until) = ledger.redeem([1; 8], &user(1), START).unwrap();
+    assert_eq!(kept_until, until);
     assert_eq!((redeemed.family(), redeemed.number()), (AddressFamily::V4, number));
     assert!(ledger.redeem([1; 8], &user(1), START).is_none());
+}
+
+#[test]
+fn users_who_got_or_gave_back_allocations_are_told_of_once() {
+    let (ledger, limits) = (ledger(), limits());
+    let open = |n| ledger.open_account(&user(n), &limits).unwrap();
+    let mut accounts = vec![open(1), open(1), open(2)];
+    let changed = || ledger.changed_users(10);
+    assert_eq!(changed(), [(user(1), 2), (user(2), 1)], "all who have any, the first time");
+    assert_eq!(changed(), []);
+    accounts.remove(0);
+    accounts.push(open(3));
+    accounts.push(ledger.claim_account(&user(3)));
+    assert_eq!(changed(), [(user(1), 1), (user(3), 2)]);
+    accounts.clear();
+    assert_eq!(ledger.changed_users(2), [(user(1), 0), (user(2), 0)], "no more than asked for");
+    assert_eq!((changed(), changed()), (vec![(user(3), 0)], vec![]));
+    assert_eq!(ledger.allocations_of(&user(3)), 0);
 }
 
 #[test]
@@ -363,7 +382,7 @@ impl Both {
                 let Some(account) = self.open_account(of) else { return };
                 let waiting = &self.waiting[&token];
                 let good = waiting.user == of && waiting.until > self.now;
-                let redeemed = self.ledger.redeem(token, &user(of), self.now);
+                let redeemed = self.ledger.redeem(token, &user(of), self.now).map(|(port, _)| port);
                 let which = redeemed.as_ref().map(|port| (port.family(), port.number()));
                 assert_eq!(which, good.then_some((waiting.family, waiting.port)));
                 let Some(port) = redeemed else { return };

@@ -36,7 +36,7 @@ enum Part {
 }
 
 /// As seen on the wire. pion, aioice and werift differ from the first two by a FINGERPRINT or the order alone.
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     // libwebrtc, in Chromium and elsewhere.
     Kind {
         follows_over: &[Udp, Tcp, Tls],
@@ -98,6 +98,22 @@ const KINDS: [Kind; 5] = [
             Exactly(A::USERNAME),
             Exactly(A::NONCE),
             Exactly(A::REALM),
+            Integrity,
+            Exactly(A::FINGERPRINT),
+        ],
+    },
+    // `edgerelay try`.
+    Kind {
+        follows_over: &[Udp, Tcp, Tls],
+        shape: &[
+            Starting(A::SOFTWARE, "edgerelay-try"),
+            Exactly(A::REQUESTED_TRANSPORT),
+            Maybe(A::REQUESTED_ADDRESS_FAMILY),
+            Named,
+            Exactly(A::REALM),
+            Exactly(A::NONCE),
+            Maybe(A::PASSWORD_ALGORITHMS),
+            Maybe(A::PASSWORD_ALGORITHM),
             Integrity,
             Exactly(A::FINGERPRINT),
         ],

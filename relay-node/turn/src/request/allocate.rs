@@ -15,7 +15,7 @@ use crate::authentication::Authenticated;
 use crate::credentials::UserId;
 use crate::event::Event;
 use crate::ledger::{Account, Port, PortKind, QuotaReached};
-use crate::opening::{Opening, Waiting};
+use crate::opening::{CameFor, Opening, Waiting};
 use crate::peers::Peers;
 use crate::per_family::PerFamily;
 use crate::refusal::Refusal;
@@ -84,26 +84,30 @@ impl Turn {
         })?;
         // 5., 8., 12. "If the token is not valid, or no such port can be had: 508."
         self.ledger.expire(now.monotonic);
-        let (taken, kind) = match wish.port {
-            PortWish::Reserved(token) => (self.take_reserved(now, request.user(), token), None),
+        let (taken, came_for) = match wish.port {
+            PortWish::Reserved(token) => self.take_reserved(now, request.user(), token)?,
             PortWish::Fresh(kind) => {
-                (self.take_fresh(now, request.user(), wish.families(), kind), Some(kind))
+                (self.take_fresh(now, request.user(), wish.families(), kind), CameFor::Fresh(kind))
             }
         };
         if taken.ports.present().next().is_none() {
             return Err(Refusal::InsufficientCapacity);
         }
-        self.open(now, request, account, taken, self.settings.lifetimes.grant(wish.lifetime), kind);
+        self.open(now, request, account, taken, self.settings.lifetimes.grant(wish.lifetime), came_for);
         Ok(())
     }
 
-    fn take_reserved(&mut self, now: Now, user: &UserId, ReservationToken(token): ReservationToken) -> Taken {
-        let mut taken = Taken::default();
-        if let Some(port) = self.ledger.redeem(token, user, now.monotonic) {
-            let family = port.family();
-            *taken.ports.get_mut(family) = Some(port);
-        }
-        taken
+    fn take_reserved(
+        &mut self,
+        now: Now,
+        user: &UserId,
+        token: ReservationToken,
+    ) -> Result<(Taken, CameFor), Refusal> {
+        let redeemed = self.ledger.redeem(token.0, user, now.monotonic);
+        let (port, until) = redeemed.ok_or(Refusal::InsufficientCapacity)?;
+        let (family, mut taken) = (port.family(), Taken::default());
+        *taken.ports.get_mut(family) = Some(port);
+        Ok((taken, CameFor::Reserved(token, until)))
     }
 
     fn take_fresh(&mut self, now: Now, user: &UserId, families: &[AddressFamily], kind: PortKind) -> Taken {
@@ -139,12 +143,12 @@ impl Turn {
         account: Account,
         taken: Taken,
         lifetime: u32,
-        kind: Option<PortKind>,
+        came_for: CameFor,
     ) {
         let expires = now.monotonic.after(Duration::from_secs(lifetime.into()));
         let relayed = |port: Option<Port>| port.map(|port| Relayed { port, expires, open: false });
         let asks_quota = self.settings.asks_quota;
-        let waiting = Waiting { reply: request.reply.clone(), kind, tries_left: PORT_TRIES, asks_quota };
+        let waiting = Waiting { reply: request.reply.clone(), came_for, tries_left: PORT_TRIES, asks_quota };
         self.begin(Allocation {
             five_tuple: request.reply.client.five_tuple,
             path: request.reply.client.path,
@@ -167,11 +171,11 @@ impl Turn {
 
     /// All sockets that could be had are open: answers.
     pub(crate) fn finish_allocating(&mut self, slot: Slot, waiting: &Waiting) {
-        let Waiting { reply, kind, .. } = waiting;
+        let Waiting { reply, came_for, .. } = waiting;
         // A reserved port before the allocation that tells its token, and until there is one that has it.
         self.record_reservation_of(slot);
         self.record_allocation(slot);
-        if kind.is_none() {
+        if matches!(came_for, CameFor::Reserved(..)) {
             self.record_redemption_of(slot);
         }
         let Some(allocation) = self.table.get(slot) else { return };

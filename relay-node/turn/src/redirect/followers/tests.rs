@@ -1,7 +1,10 @@
 use stun::attribute::{
-    EvenPort, Nonce, Realm, RequestedAddressFamily, RequestedTransport, Software, Userhash, Username,
+    EvenPort, Nonce, PasswordAlgorithms, Realm, RequestedAddressFamily, RequestedTransport, Software,
+    Userhash, Username,
 };
 use stun::{BufferFull, Class, Key, MessageWriter, Method, TransactionId};
+
+use turn_client::{Allocate, Challenge, Credential, Login, Request};
 
 use super::*;
 
@@ -68,6 +71,27 @@ fn those_who_follow_are_known_by_their_allocate() {
     }
     for uclient in [UCLIENT, UCLIENT_WITH_RTCP] {
         assert_eq!(known(uclient), ALL);
+    }
+}
+
+#[test]
+fn edgerelay_try_is_known() {
+    for scheme in [None, Some(PasswordAlgorithms::SHA256_MD5.as_bytes().to_vec())] {
+        let challenge = Challenge {
+            realm: b"example.org".to_vec(),
+            nonce: b"obMatJos2AAAB".to_vec(),
+            algorithms: scheme,
+            anonymous: false,
+        };
+        let login = Login::new(Credential::new("1700000000:try", "secret"), challenge).unwrap();
+        for family in [None, Some(stun::attribute::AddressFamily::V6)] {
+            let request = Request::Allocate(Allocate { family, ..Allocate::default() });
+            let mut bytes = [0; 1024];
+            let id = TransactionId::new([7; 12]);
+            let length = request.write(&mut bytes, id, Some("edgerelay-try"), Some(&login)).unwrap();
+            let message = Message::parse(&bytes[..length]).unwrap();
+            assert!(ALL.iter().all(|it| Redirect::Known.follows(&message, *it, Name::Username(b""))));
+        }
     }
 }
 

@@ -12,10 +12,12 @@
 )]
 
 mod client;
+mod fleet;
 mod relay;
 mod store;
 
 pub use client::{Answer, REALM, Scheme, TestClient, channel_data, data_indication, write};
+pub use fleet::{alternate, chosen, node};
 pub use relay::{Relay, SECRET, START, Seen, credentials, relay_addresses, settings, with_room};
 pub use store::Store;
 
