@@ -1,10 +1,11 @@
 //! Whether the relay serves packets.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::Serialize;
 
+use crate::cluster::tally::Tally;
 use crate::worker::Workers;
 
 /// The relay's state, for probes.
@@ -12,6 +13,19 @@ pub struct Health {
     /// None of a relay that is not to serve.
     workers: Option<Weak<Workers>>,
     draining: AtomicBool,
+    fleet: Mutex<Fleet>,
+}
+
+/// How it stands with the relay's fleet.
+#[derive(Default)]
+enum Fleet {
+    /// It is of none.
+    #[default]
+    None,
+    /// It is without, for this reason.
+    Missing(String),
+    /// The fleet's part tells.
+    Told(Arc<Tally>),
 }
 
 /// Whether packets can be served.
@@ -31,12 +45,12 @@ pub enum Readiness {
 impl Health {
     /// The health of `workers`.
     pub fn new(workers: &Arc<Workers>) -> Self {
-        Self { workers: Some(Arc::downgrade(workers)), draining: AtomicBool::new(false) }
+        Self { workers: Some(Arc::downgrade(workers)), ..Self::superseded() }
     }
 
     /// The health of a relay that is not to serve.
     pub const fn superseded() -> Self {
-        Self { workers: None, draining: AtomicBool::new(false) }
+        Self { workers: None, draining: AtomicBool::new(false), fleet: Mutex::new(Fleet::None) }
     }
 
     /// Notes whether new allocations are refused from now on.
@@ -49,6 +63,33 @@ impl Health {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// From now on the fleet's part tells what is wrong with it.
+    pub fn set_tally(&self, tally: Arc<Tally>) {
+        *self.fleet() = Fleet::Told(tally);
+    }
+
+    /// Notes that there is no fleet's part, and why.
+    pub fn set_without_fleet(&self, why: &str) {
+        *self.fleet() = Fleet::Missing(why.to_owned());
+    }
+
+    /// What does not work as it should though packets are served, as a sentence.
+    pub fn degraded(&self) -> Option<String> {
+        match &*self.fleet() {
+            Fleet::None => None,
+            Fleet::Missing(why) => Some(why.clone()),
+            Fleet::Told(tally) => tally.degraded(),
+        }
+    }
+
+    /// What the fleet's part counts, if there is one.
+    pub fn tally(&self) -> Option<Arc<Tally>> {
+        match &*self.fleet() {
+            Fleet::Told(tally) => Some(Arc::clone(tally)),
+            Fleet::None | Fleet::Missing(_) => None,
+        }
+    }
+
     /// Whether packets can be served.
     pub fn readiness(&self) -> Readiness {
         let Some(workers) = &self.workers else { return Readiness::Superseded };
@@ -59,5 +100,9 @@ impl Health {
         } else {
             Readiness::Ready
         }
+    }
+    fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        // It is replaced as a whole.
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

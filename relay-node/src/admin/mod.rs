@@ -58,6 +58,9 @@ struct Rooms {
 #[derive(Serialize)]
 struct Ready {
     state: Readiness,
+    /// What does not work as it should, of what packets do not need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
 }
 
 /// Listens where the admin server is to be, by `inherited` if that is open already.
@@ -121,7 +124,7 @@ async fn ready(State(rooms): State<Rooms>) -> (StatusCode, Json<Ready>) {
         Readiness::Down | Readiness::Superseded => StatusCode::SERVICE_UNAVAILABLE,
         Readiness::Ready | Readiness::Draining => StatusCode::OK,
     };
-    (code, Json(Ready { state }))
+    (code, Json(Ready { state, degraded: rooms.health.degraded() }))
 }
 
 async fn metrics(State(rooms): State<Rooms>) -> Response {

@@ -39,7 +39,6 @@ use tokio::time::timeout;
 
 use crate::config::{self, Files};
 use api::{DoorError, Doors};
-use keyring::ring::Lives;
 use keyring::{AllLives, Keyrings};
 use link::{Link, RouteError};
 use node::Node;
@@ -195,11 +194,7 @@ pub fn start(plan: Plan<'_>) -> Result<Cluster, ClusterError> {
 
 /// Runs every task until the end, and gives those a moment that have something to say to Redis then.
 async fn run(context: Context, known: FleetState, nonce_lifetime: Duration, doors: Doors) {
-    let issuing = &context.config.issuing;
-    let lives = AllLives {
-        secrets: Lives { used: issuing.rotation, accepted: issuing.max_ttl },
-        nonces: Lives { used: issuing.rotation, accepted: nonce_lifetime },
-    };
+    let lives = AllLives::of(&context.config, nonce_lifetime);
     let keyrings = Keyrings {
         link: context.link.clone(),
         seal: context.seal.clone(),

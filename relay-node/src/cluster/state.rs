@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use turn::Revocations;
 use turn::credentials::Secret;
 
 use super::keyring::ring::{InForce, Millis, Ring};
+use super::keyring::{self, AllLives};
 use super::revocation::list::{Line, List};
+use crate::config;
 
 /// What the relay knows of its fleet at a moment.
 #[derive(Clone, Default)]
@@ -81,6 +84,15 @@ impl FleetState {
             }
         }
         changed
+    }
+
+    /// The same as it is in force by now, in the fleet of `config`.
+    pub fn as_of_now(mut self, config: &config::Cluster, nonce_lifetime: Duration) -> Self {
+        let (now, lives) = (keyring::now(), AllLives::of(config, nonce_lifetime));
+        let secrets = self.rings.secrets.in_force(now, lives.secrets);
+        let nonces = self.rings.nonces.in_force(now, lives.nonces);
+        self.put_in_force(self.rings.clone(), &secrets, &nonces);
+        self
     }
 
     /// Puts in force what the rings say now. True if that is another thing than before.

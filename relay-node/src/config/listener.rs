@@ -214,6 +214,17 @@ fn identity(
         }
     }
     let identity = Identity { certificate: section.certificate.clone()?, key: section.key.clone()? };
+    check_identity(problems, files, field, &identity);
+    Some(identity)
+}
+
+/// Checks that a certificate and its key are there and belong together; `field` names settings beside each other.
+pub(super) fn check_identity(
+    problems: &mut Problems,
+    files: &Files,
+    field: &impl Fn(&str) -> String,
+    identity: &Identity,
+) {
     if files.read(&identity.key).is_ok_and(|file| file.is_exposed()) {
         problems.warn_of_exposed(&field("key"), identity.key.display());
     }
@@ -227,5 +238,4 @@ fn identity(
             if of_key { ("key", &identity.key) } else { ("certificate", &identity.certificate) };
         problems.add(field(name), path.display(), error.to_string(), "Name PEM files that belong together");
     }
-    Some(identity)
 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
-use turn::Ledger;
+use turn::{Ledger, Session};
 
+use crate::cluster::Order;
 use crate::config::Config;
 use crate::recovery::Vault;
 use crate::recovery::state::State;
 use crate::telemetry::{Allocations, Telemetry};
-use crate::worker::Workers;
+use crate::worker::{Which, Workers};
 
 use super::ServeError;
 use super::drain::Drain;
+use super::fleet::{Fleet, Kept};
 use super::handover::giving::{Estate, Event, Giving, Outcome};
 use super::handover::line::Line;
 use super::handover::message::{Report, Request};
@@ -41,6 +43,8 @@ pub(super) struct Control<'a, 'l> {
     pub(super) drain: Drain<'a>,
     /// None where nobody can go on with this relay's calls.
     pub(super) succession: Option<Succession<'a>>,
+    /// None where it is of no fleet.
+    pub(super) fleet: Option<Fleet<'a>>,
 }
 
 /// The relays before this one and after it.
@@ -81,7 +85,9 @@ impl Control<'_, '_> {
                     }
                     Command::Stay => {
                         self.drain.take_back();
-                        self.tell(&Request::Resume);
+                        if !self.drain.is_by_command() {
+                            self.tell(&Request::Resume);
+                        }
                     }
                     Command::End if self.drain.is_on() => {
                         tracing::warn!(allocations = self.workers.allocations(), "told again: ending at once");
@@ -94,10 +100,12 @@ impl Control<'_, '_> {
                         round.reset();
                     }
                 },
+                order = wanted_by(&mut self.fleet) => self.follow(order),
                 event = said_to(&mut self.succession) => {
+                    let kept = self.fleet.as_ref().map(|fleet| fleet.kept().clone()).unwrap_or_default();
                     if let Some(succession) = &mut self.succession
                         && let Some((line, told)) =
-                            succession.follow(event, self.workers, self.reloader.current()).await
+                            succession.follow(event, self.workers, self.reloader.current(), kept).await
                     {
                         return Ok(End::HandedOver(line, told));
                     }
@@ -108,6 +116,12 @@ impl Control<'_, '_> {
                 }
                 _ = round.tick() => {
                     self.look_after()?;
+                    if self.drain.takes_calls_away() {
+                        let allocations = self.workers.allocations();
+                        tracing::warn!(allocations, "the deadline of the drain is over: its calls end");
+                        // Nobody waits for how many these were.
+                        drop(self.workers.end(&(Arc::new(|_: &Session<'_>| true) as Arc<Which>)));
+                    }
                     let older = self.succession.as_mut().map_or(0, |succession| {
                         succession.predecessors.forget_ended();
                         succession.predecessors.allocations()
@@ -140,7 +154,9 @@ impl Control<'_, '_> {
                         let report = self.report();
                         retirement.report(report).await;
                     }
-                    Request::Settings { configuration } => self.reloader.take(&configuration, self.workers),
+                    Request::Settings { configuration, fleet } => {
+                        self.reloader.take(&configuration, &fleet, self.workers);
+                    }
                     Request::Drain if !self.drain.is_on() => {
                         self.drain.begin(self.reloader.current().drain_deadline);
                     }
@@ -163,6 +179,47 @@ impl Control<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Does what the fleet wants.
+    fn follow(&mut self, order: Option<Order>) {
+        let Some(fleet) = &mut self.fleet else { return };
+        match order {
+            None => fleet.start(self.reloader.current(), self.reloader.files()),
+            Some(Order::Fleet(state)) => {
+                fleet.keep_state(&state);
+                self.reloader.set_fleet(state, self.workers);
+                self.tell_settings();
+            }
+            Some(Order::Drain { deadline, done }) => {
+                fleet.keep_drained(true);
+                self.drain.begin_by_command(deadline.unwrap_or(self.reloader.current().drain_deadline));
+                self.tell(&Request::Drain);
+                // Whoever asked may be gone.
+                let _ = done.send(self.workers.allocations() as u64);
+            }
+            Some(Order::Undrain { done }) => {
+                fleet.keep_drained(false);
+                self.drain.withdraw_command();
+                if !self.drain.is_on() {
+                    self.tell(&Request::Resume);
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Ends all calls, and then leaves the fleet, which is told of them. Whoever starts this relay again starts it to
+    /// serve.
+    pub(super) fn leave_fleet(&mut self) {
+        let Some(mut fleet) = self.fleet.take() else { return };
+        fleet.keep_drained(false);
+        self.workers.stop();
+        let begin = Instant::now();
+        while !self.workers.have_ended() && begin.elapsed() < STALL {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(fleet);
     }
 
     /// Has the older relays end with this one.
@@ -191,9 +248,14 @@ impl Control<'_, '_> {
 
     /// Has the older relays take what is in force now.
     fn tell_settings(&mut self) {
+        let mut known = Kept::default();
+        if let Some(fleet) = &self.fleet {
+            fleet.set_user_limit(self.reloader.current().limits.user.allocations);
+            known = fleet.kept().clone();
+        }
         let Some(succession) = &mut self.succession else { return };
         match self.reloader.kept_bytes() {
-            Ok(configuration) => succession.predecessors.set_settings(configuration),
+            Ok(configuration) => succession.predecessors.set_settings(configuration, known),
             Err(error) => tracing::warn!(%error, "older relays cannot be told of the configuration"),
         }
     }
@@ -208,7 +270,13 @@ impl Control<'_, '_> {
 }
 
 impl Succession<'_> {
-    async fn follow(&mut self, event: Event, workers: &Workers, config: &Config) -> Option<(Line, Told)> {
+    async fn follow(
+        &mut self,
+        event: Event,
+        workers: &Workers,
+        config: &Config,
+        fleet: Kept,
+    ) -> Option<(Line, Told)> {
         let mut estate = Estate {
             workers,
             ledger: &self.ledger,
@@ -216,6 +284,7 @@ impl Succession<'_> {
             state: self.state,
             own: &self.own,
             nonce_key: &self.nonce_key,
+            fleet,
             config,
             admin: self.admin.as_fd(),
             predecessors: &mut self.predecessors,
@@ -228,6 +297,13 @@ impl Succession<'_> {
                 None
             }
         }
+    }
+}
+
+async fn wanted_by(fleet: &mut Option<Fleet<'_>>) -> Option<Order> {
+    match fleet {
+        Some(fleet) => fleet.next().await,
+        None => std::future::pending().await,
     }
 }
 

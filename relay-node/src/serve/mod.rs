@@ -4,6 +4,7 @@
 
 mod control;
 mod drain;
+mod fleet;
 pub mod handover;
 mod idle;
 mod notify;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use turn::Ledger;
+use turn::{Entrance, Ledger};
 
 use crate::admin::{self, AdminError, Health};
+use crate::cluster::node::NodePlan;
 use crate::config::{Config, Kept, Problems, Recovery};
 use crate::keeper::{self, Birth};
 use crate::recovery::configuration::{self, Start};
@@ -43,6 +45,7 @@ pub use settings::SettingsError;
 
 use control::{Control, End, Succession};
 use drain::Drain;
+use fleet::{Ears, Fleet};
 use handover::arrival::ArrivalError;
 use handover::line::Line;
 use handover::message::Near;
@@ -228,12 +231,29 @@ async fn serve(
         }
         (begun, _) => begun?,
     };
-    let Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own } = relay;
+    let Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own, fleet } = relay;
     let (config, address) = (&start.config, admin.local_addr().map_err(ServeError::Control)?);
     let health = Arc::new(Health::new(&workers));
     let reloads = Arc::new(Reloads::default());
     telemetry.observe(&workers, &health, &reloads, past.as_ref().map(Past::state));
     let allocations = telemetry.allocations(&workers);
+    let found_records = past.as_ref().is_some_and(Past::found_records);
+    let place = past.as_ref().map(Past::place);
+    let state_of_fleet = fleet.kept.fleet_state(config).map(Arc::new);
+    let is_drained = fleet.kept.drained;
+    let fleet = fleet.ears.map(|Ears { questions, ended }| {
+        let plan = NodePlan {
+            workers: &workers,
+            ledger: Arc::clone(&ledger),
+            health: Arc::clone(&health),
+            config,
+            certificates: fleet.certificates,
+            found_records,
+            questions,
+            ended,
+        };
+        Fleet::new(plan, place.map(|(vault, _)| vault), fleet.kept)
+    });
     let state = past.as_ref().map(Past::state);
     let mut succession = None;
     if let (Some(past), Some(own), Some(state)) = (&mut past, own, &state) {
@@ -254,8 +274,7 @@ async fn serve(
         .map_err(ServeError::Announcement)?;
 
     let is_former = start.is_former;
-    let mut reloader =
-        Reloader::new(load, start, past.as_ref().map(Past::place), nonce_key, certificates, reloads);
+    let mut reloader = Reloader::new(load, start, place, (nonce_key, state_of_fleet), certificates, reloads);
     if is_former {
         reloader.reload(&workers);
     }
@@ -268,11 +287,19 @@ async fn serve(
         reloader: &mut reloader,
         drain: Drain::new(&workers, &health),
         succession,
+        fleet,
     };
+    if is_drained {
+        control.drain.begin_by_command(control.reloader.current().drain_deadline);
+    }
     let end = match control.serve().await {
         Ok(End::HandedOver(line, told)) => {
-            // The one that serves answers now.
+            // The one that serves answers now, and is the fleet's.
             answers.abort();
+            tokio::task::spawn_blocking({
+                let fleet = control.fleet.take().map(Fleet::into_cluster);
+                move || drop(fleet)
+            });
             let retirement = past.as_mut().zip(control.succession.take()).map(|(past, succession)| {
                 past.retire();
                 let directory = past.vault().directory().map(Path::to_owned);
@@ -285,6 +312,7 @@ async fn serve(
         }
         Ok(End::Drained) => {
             control.end_older().await;
+            control.leave_fleet();
             Ok(())
         }
         Err(error) => Err(error),
@@ -326,6 +354,16 @@ struct Running {
     ledger: Arc<Ledger>,
     /// Itself, as others of this node see it.
     own: Option<Neighbour>,
+    fleet: OfFleet,
+}
+
+/// What a relay has for its fleet, if it is of one.
+struct OfFleet {
+    kept: fleet::Kept,
+    /// None of a relay that is of no fleet.
+    ears: Option<Ears>,
+    /// What TLS clients are shown that come directly.
+    certificates: Option<Certificates>,
 }
 
 /// Makes everything ready, and then starts the workers.
@@ -339,9 +377,15 @@ async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, Se
         .as_ref()
         .map(|past| Neighbour::new(Near::new(past.generation(), config.relay.addresses), ports::create()?));
     let own = own.transpose().map_err(ServeError::Kept)?;
-    let settings = settings::settings(config, &nonce_key)?;
-    let plan = settings::plan(config, &start.in_force, settings, own.as_ref().map(Neighbour::open))?;
+    let kept = past.as_ref().map(Past::fleet).transpose().map_err(ServeError::Kept)?.unwrap_or_default();
+    let settings = settings::settings(config, &nonce_key, kept.fleet_state(config).as_ref())?;
+    let mut plan = settings::plan(config, &start.in_force, settings, own.as_ref().map(Neighbour::open))?;
     let certificates = plan.listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
+    let mut direct = plan.listeners.iter().filter(|listener| listener.entrance == Entrance::Direct);
+    let of_direct = direct.find_map(|listener| listener.tls.clone());
+    let (of_workers, ears) = config.cluster.as_ref().map(|_| fleet::channels()).unzip();
+    plan.fleet = of_workers;
+    let fleet = OfFleet { kept, ears, certificates: of_direct };
     let ledger = Arc::clone(&plan.ledger);
     let admin = admin::bind(config.admin, past.as_mut().and_then(|past| past.admin(config.admin)))?;
     // What can fail comes before: an end from here on would be the end of all calls.
@@ -355,7 +399,7 @@ async fn begin(start: &Start, past: &mut Option<Past<'_>>) -> Result<Running, Se
         None => (worker::start(plan)?, Vec::new()),
     };
     let workers = Arc::new(workers);
-    Ok(Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own })
+    Ok(Running { workers, older, certificates, nonce_key, telemetry, admin, ledger, own, fleet })
 }
 
 fn log_start(config: &Config, workers: &Workers, admin: SocketAddr) {
@@ -423,14 +467,14 @@ mod tests {
     /// How a relay ends whose workers are spoilt; whether it was to drain; and its workers.
     async fn end_after(spoil: impl FnOnce(&Workers)) -> (Result<End, ServeError>, bool, Arc<Workers>) {
         let start = Start::anew(config().unwrap());
-        let settings = settings::settings(&start.config, &[0; 32]).unwrap();
+        let settings = settings::settings(&start.config, &[0; 32], None).unwrap();
         let plan = settings::plan(&start.config, &start.in_force, settings, None).unwrap();
         let workers = Arc::new(worker::start(plan).unwrap());
         let health = Arc::new(Health::new(&workers));
         let reloads = Arc::default();
         let telemetry = Telemetry::start(&start.config.telemetry).unwrap();
         let allocations = telemetry.allocations(&workers);
-        let mut reloader = Reloader::new(&self::config, start, None, [0; 32], Vec::new(), reloads);
+        let mut reloader = Reloader::new(&self::config, start, None, ([0; 32], None), Vec::new(), reloads);
         let mut signals = Signals::install().unwrap();
         spoil(&workers);
         let mut control = Control {
@@ -441,6 +485,7 @@ mod tests {
             reloader: &mut reloader,
             drain: Drain::new(&workers, &health),
             succession: None,
+            fleet: None,
         };
         let end = control.serve().await;
         (end, health.is_draining(), workers)

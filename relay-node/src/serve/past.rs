@@ -23,6 +23,7 @@ use crate::recovery::survivors::{Shares, divide};
 use crate::worker::{self, Inheritance, Plan, Restored, Workers};
 
 use super::ServeError;
+use super::fleet::Kept;
 use super::handover::arrival::{self, Arrival, ArrivalError};
 use super::handover::door::Door;
 use super::handover::giving::Giving;
@@ -42,6 +43,8 @@ pub(super) struct Past<'a> {
     listeners: Inherited,
     /// Open sockets that are no listeners.
     left: Vec<Left>,
+    /// Whether there were records of the one before, or they were not to be looked for.
+    found_records: bool,
     /// One that serves still, and hands over.
     before: Option<Taking>,
     /// Keeps others from starting meanwhile.
@@ -88,6 +91,7 @@ impl<'a> Past<'a> {
             state,
             birth,
             left,
+            found_records: false,
             before: None,
             starting: None,
             serving,
@@ -165,6 +169,22 @@ impl<'a> Past<'a> {
         self.before.as_ref().map_or(self.keys.nonce, Taking::nonce_key)
     }
 
+    /// What is known of the fleet.
+    ///
+    /// # Errors
+    /// When the vault cannot be read.
+    pub(super) fn fleet(&self) -> io::Result<Kept> {
+        match &self.before {
+            Some(before) => Ok(before.fleet().clone()),
+            None => Kept::of(self.vault),
+        }
+    }
+
+    /// Whether this relay went on with the calls of one before it by records of its own, or was not to.
+    pub(super) fn found_records(&self) -> bool {
+        self.found_records
+    }
+
     /// The number of this relay.
     pub(super) fn generation(&self) -> u64 {
         self.generation
@@ -234,6 +254,7 @@ impl<'a> Past<'a> {
             },
         };
         let (shares, lost) = self.shares(left.generation, workers)?.unzip();
+        self.found_records = shares.is_some() || self.birth.takes == Takes::Nothing;
         prepared.restore(left.relays, shares.unwrap_or_default());
         if self.serving.is_none() {
             self.serving = self.vault.directory().map(Serving::show).transpose().map_err(ServeError::Kept)?;

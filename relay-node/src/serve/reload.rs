@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::cluster::FleetState;
 use crate::config::{Config, Files, Kept};
 use crate::recovery::Vault;
 use crate::recovery::configuration::{self, InForce, Start};
@@ -10,6 +11,7 @@ use crate::tls::{Certificates, Renewal};
 use crate::worker::Workers;
 
 use super::Load;
+use super::fleet;
 use super::notify;
 use super::settings::{self, NonceKey};
 
@@ -55,6 +57,8 @@ pub(super) struct Reloader<'a> {
     /// Where that is kept for the next process, and as whose.
     vault: Option<(&'a Vault, u64)>,
     nonce_key: NonceKey,
+    /// What is known of the fleet, if there is one.
+    fleet: Option<Arc<FleetState>>,
     certificates: Vec<Certificates>,
     reloads: Arc<Reloads>,
     /// What was said last of a configuration that cannot be used, so as not to say it every time.
@@ -73,7 +77,7 @@ impl<'a> Reloader<'a> {
         load: &'a Load<'a>,
         start: Start,
         vault: Option<(&'a Vault, u64)>,
-        nonce_key: NonceKey,
+        (nonce_key, fleet): (NonceKey, Option<Arc<FleetState>>),
         certificates: Vec<Certificates>,
         reloads: Arc<Reloads>,
     ) -> Self {
@@ -84,6 +88,7 @@ impl<'a> Reloader<'a> {
             in_force: start.in_force,
             vault,
             nonce_key,
+            fleet,
             certificates,
             reloads,
             complaint: None,
@@ -115,6 +120,20 @@ impl<'a> Reloader<'a> {
         notify::ready(self.status());
     }
 
+    /// The files that it names, as they were read.
+    pub(super) fn files(&self) -> &Files {
+        self.in_force.newest().files()
+    }
+
+    /// Goes on with what the fleet says now.
+    pub(super) fn set_fleet(&mut self, fleet: Arc<FleetState>, workers: &Workers) {
+        match settings::settings(&self.current, &self.nonce_key, Some(&fleet)) {
+            Ok(settings) => workers.apply(&settings),
+            Err(error) => tracing::error!(%error, "what the fleet says cannot be used"),
+        }
+        self.fleet = Some(fleet);
+    }
+
     /// All that the configuration was made of, for another relay to [take](Self::take).
     pub(super) fn kept_bytes(&self) -> serde_json::Result<Vec<u8>> {
         self.in_force.newest().to_bytes()
@@ -126,8 +145,8 @@ impl<'a> Reloader<'a> {
         self.is_retired = true;
     }
 
-    /// Takes what another relay has in force.
-    pub(super) fn take(&mut self, kept: &[u8], workers: &Workers) {
+    /// Takes what another relay has in force, which knows that much of the fleet.
+    pub(super) fn take(&mut self, kept: &[u8], fleet: &fleet::Kept, workers: &Workers) {
         let loaded = Kept::from_bytes(kept).map_err(|error| error.to_string());
         let loaded = loaded.and_then(|kept| match kept.load() {
             Ok(config) => Ok((config, kept)),
@@ -135,6 +154,9 @@ impl<'a> Reloader<'a> {
         });
         if let Err(problem) = loaded.and_then(|loaded| self.apply(loaded, workers)) {
             tracing::warn!(problem, "what the relay that serves now has in force cannot be used here");
+        }
+        if let Some(fleet) = fleet.fleet_state(&self.current) {
+            self.set_fleet(Arc::new(fleet), workers);
         }
     }
 
@@ -175,7 +197,7 @@ impl<'a> Reloader<'a> {
     fn apply(&mut self, (new, kept): (Config, Kept), workers: &Workers) -> Result<bool, String> {
         let (new, pending) = new.taken_while_running(&self.started);
         let settings = (new != self.current)
-            .then(|| settings::settings(&new, &self.nonce_key))
+            .then(|| settings::settings(&new, &self.nonce_key, self.fleet.as_deref()))
             .transpose()
             .map_err(|error| error.to_string())?;
         let renewals = self.renewals(kept.files(), pending.contains(&"listeners"))?;

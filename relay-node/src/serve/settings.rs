@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use turn::credentials::{Secret, SecretError, UserError};
 use turn::ledger::OpenPorts;
-use turn::{Credentials, Entrance, Ledger, Limits, Nonces, PeerPolicy, Redirect, Settings};
+use turn::{Credentials, Entrance, Ledger, Limits, Nonces, PeerPolicy, Settings};
 
+use crate::cluster::FleetState;
 use crate::config::{self, Config, Listener};
 use crate::recovery::configuration::InForce;
 use crate::tls::CertificateError;
@@ -30,17 +31,23 @@ pub enum SettingsError {
     Certificate(#[from] CertificateError),
 }
 
-/// What the core is told.
-pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Settings>, SettingsError> {
+/// What the core is told: what the configuration says, and behind that what the fleet does.
+pub(super) fn settings(
+    config: &Config,
+    generated: &NonceKey,
+    fleet: Option<&FleetState>,
+) -> Result<Arc<Settings>, SettingsError> {
     let users = config.credentials.users.iter();
     let users: Vec<_> = users.map(|(name, password)| (name.as_str(), password.expose())).collect();
     let secrets = config.credentials.rest_secrets.iter();
     let secrets = secrets.map(|secret| Secret::new(secret.expose().as_bytes()));
-    let credentials = Credentials::new(&config.realm, &users, secrets.collect::<Result<_, _>>()?)?;
+    let mut secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+    secrets.extend(fleet.into_iter().flat_map(|fleet| fleet.secrets.iter().cloned()));
+    let credentials = Credentials::new(&config.realm, &users, secrets)?;
     Ok(Arc::new(Settings {
         realm: config.realm.clone(),
         software: config.software.clone(),
-        nonces: nonces(&config.nonce, generated, &credentials),
+        nonces: nonces(&config.nonce, generated, fleet, &credentials),
         credentials,
         lifetimes: config.lifetimes,
         policy: PeerPolicy::new(
@@ -53,9 +60,9 @@ pub(super) fn settings(config: &Config, generated: &NonceKey) -> Result<Arc<Sett
             total: config.limits.total,
             answers: config.limits.answers,
         },
-        redirect: Redirect::default(),
-        revocations: Arc::default(),
-        asks_quota: false,
+        redirect: config.cluster.as_ref().map(|cluster| cluster.redirect).unwrap_or_default(),
+        revocations: fleet.map(|fleet| Arc::clone(&fleet.revocations)).unwrap_or_default(),
+        asks_quota: config.cluster.is_some(),
     }))
 }
 
@@ -95,9 +102,16 @@ fn listener(listener: &Listener, in_force: &InForce) -> Result<ListenerPlan, Cer
     })
 }
 
-fn nonces(nonce: &config::Nonce, generated: &NonceKey, credentials: &Credentials) -> Nonces {
+fn nonces(
+    nonce: &config::Nonce,
+    generated: &NonceKey,
+    fleet: Option<&FleetState>,
+    credentials: &Credentials,
+) -> Nonces {
     let mut keys: Vec<NonceKey> = nonce.keys.iter().map(|key| Sha256::digest(key.expose()).into()).collect();
-    if keys.is_empty() {
+    keys.extend(fleet.into_iter().flat_map(|fleet| &fleet.nonce_keys));
+    if nonce.keys.is_empty() {
+        // Also behind those of the fleet: clients have nonces that were made before these were known.
         keys.push(*generated);
     }
     Nonces::new(keys, nonce.lifetime.as_secs(), credentials.knows_all_names())

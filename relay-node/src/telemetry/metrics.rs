@@ -169,6 +169,18 @@ fn sockets(instruments: &Instruments<'_>) {
         |worker, observe| observe(worker.sockets().stream_packets_dropped, &[]),
     );
     instruments.counter(
+        "edgerelay_quota_answers",
+        "",
+        "Allocations of which the fleet was to be asked, by its answer",
+        |worker, observe| {
+            let sockets = worker.sockets();
+            observe(sockets.quotas_granted, &[("answer", "granted")]);
+            observe(sockets.quotas_refused, &[("answer", "refused")]);
+            observe(sockets.quotas_unanswered, &[("answer", "none")]);
+            observe(sockets.quotas_not_asked, &[("answer", "not_asked")]);
+        },
+    );
+    instruments.counter(
         "edgerelay_dropped_events",
         "",
         "Log lines and spans of allocations that were lost",

@@ -4,6 +4,7 @@
 //! thread. Labels are words of this program, never names that a client sent.
 
 mod allocations;
+mod cluster;
 mod generations;
 mod log;
 mod metrics;
@@ -103,6 +104,10 @@ impl Telemetry {
         crashes: Option<Arc<State>>,
     ) {
         metrics::register(&self.meters.meter(NAME), workers, health, reloads, crashes);
+        let cluster = cluster::Cluster::new(Arc::downgrade(health));
+        if let Err(error) = cluster.and_then(|cluster| self.registry.register(Box::new(cluster))) {
+            tracing::error!(%error, "what the fleet counts is not among the metrics");
+        }
     }
 
     /// Where the admin server gathers metrics.

@@ -98,6 +98,11 @@ impl Workers {
         self.dead_worker().is_none() && !self.handshakers.iter().any(Handshaker::is_finished)
     }
 
+    /// Whether all have ended, after [`Self::stop`].
+    pub fn have_ended(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
     /// The first worker whose thread has ended, by panic or otherwise: nobody serves its clients any
     /// more. After [`Self::stop`] that is as it should be.
     pub fn dead_worker(&self) -> Option<usize> {

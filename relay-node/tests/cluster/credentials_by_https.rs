@@ -59,7 +59,9 @@ fn the_classic_request_gets_the_classic_answer() {
 #[test]
 fn who_is_not_known_gets_nothing() {
     let fleet = Fleet::of(1);
-    for request in [CLASSIC.to_owned(), post(r#"{"user": "alice"}"#), "GET /metrics HTTP/1.1\r\n\r\n".to_owned()] {
+    for request in
+        [CLASSIC.to_owned(), post(r#"{"user": "alice"}"#), "GET /metrics HTTP/1.1\r\n\r\n".to_owned()]
+    {
         let (code, body) = fleet.web(0, "a wrong token", &request);
         assert_eq!(code, 401, "{body}");
         assert!(json(&body)["error"].as_str().unwrap().starts_with("it is not known who asks: send `Auth"));

@@ -89,7 +89,10 @@ fn a_command_says_what_it_lacks() {
     let lacks = run(&["nodes"]);
     assert_eq!(lacks.status.code(), Some(2));
     let said = text(&lacks.stderr);
-    assert!(said.contains("which node to ask: give one by --address HOST:PORT, or the configuration"), "{said}");
+    assert!(
+        said.contains("which node to ask: give one by --address HOST:PORT, or the configuration"),
+        "{said}"
+    );
     let all = run(&["end", "--address", "127.0.0.1:1"]);
     assert_eq!(all.status.code(), Some(2), "nobody ends all sessions by leaving something out");
     let fleet = Fleet::of(1);

@@ -18,7 +18,8 @@ fn silent_connections_keep_nobody_out() {
     let fleet = Fleet::of(1);
     let (https, grpc) = (fleet.relays[0].https, fleet.relays[0].grpc);
     // More than there are seats.
-    let silent: Vec<_> = (0..600).map(|_| [https, grpc].map(|door| TcpStream::connect(door).unwrap())).collect();
+    let silent: Vec<_> =
+        (0..600).map(|_| [https, grpc].map(|door| TcpStream::connect(door).unwrap())).collect();
     assert_eq!(fleet.web(0, TOKEN, CLASSIC).0, 200);
     assert!(fleet.command(0, &["issue", "--user", "alice"]).status.success());
     for [mut https, mut grpc] in silent.into_iter().take(3) {
@@ -33,7 +34,8 @@ fn silent_connections_keep_nobody_out() {
 fn a_request_that_never_ends_is_ended() {
     let fleet = Fleet::of(1);
     let mut slow = fleet.https(0, None);
-    let head = format!("POST /v1/credentials HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n");
+    let head =
+        format!("POST /v1/credentials HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n");
     let (code, body) = answer(&mut slow, &format!("{head}Content-Length: 100\r\n\r\n{{"));
     assert_eq!(code, 408, "{body}");
 }
@@ -44,8 +46,8 @@ fn a_head_that_is_too_long_is_refused() {
     let mut stream = fleet.https(0, None);
     let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
     let line = format!("X: {}\r\n", "a".repeat(1000));
-    let refused = (0..100).any(|_| stream.write_all(line.as_bytes()).is_err())
-        || answer(&mut stream, "\r\n").0 == 431;
+    let refused =
+        (0..100).any(|_| stream.write_all(line.as_bytes()).is_err()) || answer(&mut stream, "\r\n").0 == 431;
     assert!(refused);
     assert_eq!(fleet.web(0, TOKEN, CLASSIC).0, 200);
 }

@@ -57,6 +57,19 @@ fn a_redis_that_was_restarted_empty_is_another_epoch() {
 }
 
 #[test]
+fn a_redis_that_was_emptied_is_another_epoch_on_the_same_connection() {
+    let redis = Redis::start();
+    let node = Linked::start(&fleet(&[redis.url()]));
+    let before = node.up().epoch;
+    let connections = redis.info("total_connections_received");
+    redis.cli(&["FLUSHALL"]);
+    eventually_true(SOON, "another epoch", || node.state().epoch == before + 1);
+    assert!(node.state().up);
+    // One more for each time that `redis-cli` asked.
+    assert_eq!(redis.info("total_connections_received"), connections + 2);
+}
+
+#[test]
 fn a_password_that_is_wrong_or_missing_is_told_with_its_setting() {
     let redis = Redis::with(&[("requirepass", "right")]);
     let with = |password: Option<&str>| {

@@ -11,6 +11,7 @@
 
 mod acl_user;
 mod calls_in_redis;
+mod calls_written_behind;
 mod cluster_mode;
 mod credentials_by_https;
 #[path = "../daemon/support/mod.rs"]
@@ -18,6 +19,7 @@ mod daemon;
 mod desks;
 mod fleet;
 mod fleet_commands;
+mod going_on_from_redis;
 mod hostile_callers;
 mod keyrings;
 mod known_fleet;
@@ -37,5 +39,6 @@ mod sentinel_fail_over;
 mod simulated_fleets;
 mod support;
 mod tls;
+mod usage_through_a_crash;
 mod usage_told_again;
 mod who_may_call;

@@ -111,7 +111,8 @@ fn nobody_who_writes_to_redis_revokes_or_restores() {
     fleet.ask(0, &["revoke", "--undo", "--user", "alice"]);
     fleet.ask(0, &["revoke", "--user", "alice"]);
     wait_until("alice to be refused", || is_refused(&fleet, 0, &alice));
-    let rejected = || fleet.relays[0].daemon.metric("edgerelay_cluster_rejected_values_total", &["revocation"]);
+    let rejected =
+        || fleet.relays[0].daemon.metric("edgerelay_cluster_rejected_values_total", &["revocation"]);
     wait_until("the forged line to be counted", || rejected() > 0);
     // Whoever takes lines away is corrected, and what a newcomer finds is the last word all the same.
     fleet.redis.cli(&["DEL", "blue:revoked"]);

@@ -47,7 +47,10 @@ async fn a_refusal_says_who_may_and_is_written_down() {
         "app.example.org may not call edgerelay.v1.Fleet/Drain: only names in cluster.grpc.operators may"
     );
     let line = fleet.relays[0].daemon.line("a call was refused: it may not");
-    assert_eq!((line["caller"].as_str(), line["rpc"].as_str()), (Some(APPLICATION), Some("edgerelay.v1.Fleet/Drain")));
+    assert_eq!(
+        (line["caller"].as_str(), line["rpc"].as_str()),
+        (Some(APPLICATION), Some("edgerelay.v1.Fleet/Drain"))
+    );
 }
 
 #[tokio::test]

@@ -152,6 +152,12 @@ fn listeners() {
         "tcp or tls",
     );
     refused(
+        &[("listeners", &with("udp", ", first_contact = true"))],
+        "listeners[0].first_contact",
+        Some("true"),
+        "add [cluster]",
+    );
+    refused(
         &[("listeners", &with("tcp", ", proxy_protocol = true"))],
         "listeners[0].proxy_protocol",
         Some("true"),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use edgerelay::config::{Config, Host, Layers, LocalPorts, Problem, Problems, RedisMode, value_of};
+use edgerelay::config::{Config, Host, Layers, LocalPorts, Offer, Problem, Problems, RedisMode, value_of};
 use tempfile::TempDir;
 
 const FLEET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -21,6 +21,10 @@ fn host() -> Host {
 
 /// A fleet's settings that are good but for `settings`; no credentials beside them.
 fn check(settings: &[(&str, &str)]) -> Result<Config, Problems> {
+    Config::load(layers(settings), host()).map(|(config, _)| config)
+}
+
+fn layers(settings: &[(&str, &str)]) -> Layers {
     let mut layers = Layers::default();
     layers.set("cluster.fleet", value_of("edge"), "test");
     layers.set("cluster.fleet_key", value_of(FLEET_KEY), "test");
@@ -29,7 +33,7 @@ fn check(settings: &[(&str, &str)]) -> Result<Config, Problems> {
     for (path, value) in settings {
         layers.set(path, value_of(value), "test");
     }
-    Config::load(layers, host()).map(|(config, _)| config)
+    layers
 }
 
 #[track_caller]
@@ -198,4 +202,38 @@ fn a_running_relay_keeps_its_fleet() {
     let started = check(&[]).unwrap();
     let (taken, waiting) = check(&[("cluster.zone", "b")]).unwrap().taken_while_running(&started);
     assert_eq!((taken.cluster, waiting), (started.cluster, vec!["cluster"]));
+}
+
+/// UDP listeners on these ports, each perhaps of first contact.
+fn listeners(of: &[(u16, bool)]) -> String {
+    let listener = |(port, first_contact): &(u16, bool)| {
+        format!("{{ transport = 'udp', address = '127.0.0.1:{port}', first_contact = {first_contact} }}")
+    };
+    format!("[{}]", of.iter().map(listener).collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn a_first_contact_listener_stands_beside_one_that_clients_are_sent_to() {
+    let both = listeners(&[(3478, false), (3479, true)]);
+    let config = check(&[("listeners", &both)]).unwrap();
+    assert_eq!(config.listeners.iter().map(|it| it.first_contact).collect::<Vec<_>>(), [false, true]);
+    assert!(config.to_string().contains("udp 127.0.0.1:3479, for first contact"), "{config}");
+    let alone = listeners(&[(3479, true)]);
+    refused(&[("listeners", &alone)], "listeners[0].first_contact", Some("true"), "without first_contact");
+}
+
+#[test]
+fn credentials_are_for_the_listeners_that_are_reached_directly() {
+    let both = listeners(&[(3479, true), (3478, false)]);
+    let offer = Offer::check(&layers(&[("listeners", &both)])).unwrap();
+    assert_eq!(offer.listeners.iter().map(|(_, address)| address.port()).collect::<Vec<_>>(), [3478]);
+}
+
+#[test]
+fn who_is_sent_to_another_node_is_known_all_or_never() {
+    let redirect = |text: &str| check(&[("cluster.redirect", text)]).unwrap().cluster.unwrap().redirect;
+    assert_eq!(check(&[]).unwrap().cluster.unwrap().redirect, turn::Redirect::Known);
+    assert_eq!(redirect("all"), turn::Redirect::All);
+    assert_eq!(redirect("never"), turn::Redirect::Never);
+    refused(&[("cluster.redirect", "often")], "cluster.redirect", Some("often"), "known, all or never");
 }

@@ -12,7 +12,7 @@ use super::record::Written;
 use super::shelf::Shelf;
 use crate::cluster::Context;
 use crate::cluster::link::Away;
-use crate::cluster::usage::{Over, Shared, Used, millis};
+use crate::cluster::usage::{Accounts, Over, Shared, Used, millis};
 use crate::worker::{Changed, Ended};
 
 /// How often what has changed is written.
@@ -125,7 +125,7 @@ impl Publisher {
     /// Goes on with what a former life of this node left in Redis, and nowhere else.
     async fn go_on(&self) -> Result<(), Away> {
         let began = Instant::now();
-        let survivors = recall(&self.shelf, &self.started.again()).await?;
+        let survivors = recall(&self.shelf, &Accounts::of(&self.context), &self.started.again()).await?;
         let found = survivors.len();
         if found == 0 {
             return Ok(());

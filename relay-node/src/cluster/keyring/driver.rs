@@ -13,6 +13,7 @@ use crate::cluster::link::{Away, Link, Script};
 use crate::cluster::seal::Seal;
 use crate::cluster::state::{FleetState, Rings};
 use crate::cluster::tally::Tally;
+use crate::config;
 
 /// How often it looks. Messages could be missed; this cannot.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,6 +56,14 @@ pub struct AllLives {
     pub secrets: Lives,
     /// Keys that nonces are made with.
     pub nonces: Lives,
+}
+
+impl AllLives {
+    /// Those in the fleet of `config`, where a nonce is good for `nonce_lifetime`.
+    pub fn of(config: &config::Cluster, nonce_lifetime: Duration) -> Self {
+        let config::Issuing { rotation: used, max_ttl, .. } = config.issuing;
+        Self { secrets: Lives { used, accepted: max_ttl }, nonces: Lives { used, accepted: nonce_lifetime } }
+    }
 }
 
 impl Keyrings {
@@ -150,7 +159,8 @@ impl Kind {
     }
 }
 
-fn now() -> Millis {
+/// The time by which keys are used.
+pub(in crate::cluster) fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,4 +8,5 @@ mod driver;
 mod member;
 pub mod ring;
 
+pub(super) use driver::now;
 pub use driver::{AllLives, Keyrings};

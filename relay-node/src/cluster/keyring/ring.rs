@@ -36,6 +36,7 @@ pub struct Lives {
 
 /// The keys of one kind.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(try_from = "(u64, Vec<Entry>)", into = "(u64, Vec<Entry>)")]
 pub struct Ring {
     generation: u64,
     /// In the order in which they are used, no two the same.
@@ -147,7 +148,7 @@ impl Ring {
     /// What [`Self::to_bytes`] made of a ring of this generation; nothing if it is none.
     pub fn from_bytes(generation: u64, bytes: &[u8]) -> Option<Self> {
         let (entries, rest) = bytes.as_chunks::<40>();
-        if !rest.is_empty() || entries.is_empty() || entries.len() > MOST_KEYS {
+        if !rest.is_empty() || entries.is_empty() {
             return None;
         }
         let mut keys = Vec::with_capacity(entries.len());
@@ -155,8 +156,26 @@ impl Ring {
             let (from, key) = entry.split_first_chunk::<8>()?;
             keys.push(Entry { from: u64::from_be_bytes(*from), key: key.try_into().ok()? });
         }
+        Self::try_from((generation, keys)).ok()
+    }
+}
+
+impl TryFrom<(u64, Vec<Entry>)> for Ring {
+    type Error = &'static str;
+
+    fn try_from((generation, keys): (u64, Vec<Entry>)) -> Result<Self, Self::Error> {
         let is_ordered = keys.windows(2).all(|pair| matches!(pair, [one, next] if one < next));
-        is_ordered.then_some(Self { generation, keys })
+        if is_ordered && keys.len() <= MOST_KEYS {
+            Ok(Self { generation, keys })
+        } else {
+            Err("these are no keys of a fleet")
+        }
+    }
+}
+
+impl From<Ring> for (u64, Vec<Entry>) {
+    fn from(ring: Ring) -> Self {
+        (ring.generation, ring.keys)
     }
 }
 
@@ -263,6 +282,13 @@ mod tests {
     }
 
     #[test]
+    fn more_keys_than_there_can_be_are_no_ring() {
+        let bytes: Vec<u8> = (0..=MOST_KEYS as u64).flat_map(|at| [at.to_be_bytes(); 5].concat()).collect();
+        assert_eq!(Ring::from_bytes(3, &bytes), None);
+        assert!(Ring::from_bytes(3, &bytes[40..]).is_some());
+    }
+
+    #[test]
     fn bytes_that_are_no_ring_are_none() {
         let (ring, _) = rotated(3);
         let bytes = ring.to_bytes();
@@ -270,7 +296,6 @@ mod tests {
         assert_eq!(Ring::from_bytes(3, &bytes[1..]), None);
         assert_eq!(Ring::from_bytes(3, &[]), None);
         assert_eq!(Ring::from_bytes(3, &[&bytes[40..], &bytes[..40]].concat()), None);
-        assert_eq!(Ring::from_bytes(3, &[7; 40 * (MOST_KEYS + 1)]), None);
     }
 
     proptest! {

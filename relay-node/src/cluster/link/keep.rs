@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use redis::{RedisError, RedisResult};
+use redis::{RedisError, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -15,16 +15,25 @@ use crate::cluster::tally::Tally;
 
 /// How often it looks whether the connection still serves.
 const BEAT: Duration = Duration::from_secs(1);
+/// How long Redis keeps what was written to see that, in milliseconds.
+const BEAT_LIVES: u64 = 30_000;
 /// The first pause before it connects again, at most; each further one may be twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A connection that held for so long was no mistake: pauses begin anew.
 const HELD: Duration = Duration::from_secs(5);
 
+/// What Redis has of what was written last.
+enum Kept {
+    All,
+    Nothing,
+}
+
 /// Keeps a connection to Redis.
 pub(super) struct Keeper {
     route: Arc<Route>,
     beat: redis::Cmd,
+    epoch: u64,
     live: watch::Sender<Option<Live>>,
     tell: watch::Sender<LinkState>,
     doubted: mpsc::Receiver<Doubt>,
@@ -32,7 +41,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// `beat` is the key that it writes to see whether Redis takes writes.
+    /// `beat` is the key that it writes to see whether Redis takes writes, and still has what was written.
     pub(super) fn new(
         route: Arc<Route>,
         beat: String,
@@ -42,20 +51,20 @@ impl Keeper {
         tally: &Arc<Tally>,
     ) -> Self {
         let mut write = redis::cmd("SET");
-        write.arg(beat).arg(1).arg("PX").arg(10_000);
-        Self { route, beat: write, live, tell, doubted, tally: Arc::clone(tally) }
+        write.arg(beat).arg(1).arg("PX").arg(BEAT_LIVES).arg("GET");
+        Self { route, beat: write, epoch: 0, live, tell, doubted, tally: Arc::clone(tally) }
     }
 
     /// Goes on until it is aborted.
     pub(super) async fn run(mut self) {
-        let (mut epoch, mut attempts) = (0, 0_u32);
+        let mut attempts = 0_u32;
         loop {
             match self.connect().await {
                 Ok((connection, seen)) => {
-                    epoch += 1;
                     let since = Instant::now();
-                    self.up(epoch, connection.clone());
-                    let error = self.watch(epoch, connection, seen).await;
+                    tracing::info!("cluster: {} is there", self.route);
+                    self.up(connection.clone());
+                    let error = self.watch(connection, seen).await;
                     // What was broken must not be used once more.
                     self.live.send_replace(None);
                     self.down(&error);
@@ -78,7 +87,7 @@ impl Keeper {
     }
 
     /// Comes back when the connection serves no more, and tells why.
-    async fn watch(&mut self, epoch: u64, mut connection: Connection, seen: Option<Seen>) -> RedisError {
+    async fn watch(&mut self, mut connection: Connection, seen: Option<Seen>) -> RedisError {
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut lookout = seen.map(Lookout::new);
@@ -87,13 +96,18 @@ impl Keeper {
                 _ = ticks.tick() => {}
                 Some(doubt) = self.doubted.recv() => match doubt {
                     // Of an earlier connection.
-                    Doubt { epoch: of, .. } if of != epoch => continue,
+                    Doubt { epoch, .. } if epoch != self.epoch => continue,
                     Doubt { error: Some(error), .. } => return error,
                     Doubt { error: None, .. } => {}
                 },
             }
-            if let Err(error) = self.beat_twice(&mut connection).await {
-                return error;
+            match self.beat_twice(&mut connection).await {
+                Err(error) => return error,
+                Ok(Kept::All) => {}
+                Ok(Kept::Nothing) => {
+                    tracing::warn!("cluster: {} was emptied; all is published again", self.route);
+                    self.up(connection.clone());
+                }
             }
             if let Some(lookout) = &mut lookout
                 && let Some(to) = lookout.moved(&self.route).await
@@ -104,15 +118,15 @@ impl Keeper {
     }
 
     /// One answer may be late.
-    async fn beat_twice(&self, connection: &mut Connection) -> RedisResult<()> {
+    async fn beat_twice(&self, connection: &mut Connection) -> RedisResult<Kept> {
         match self.beat(connection).await {
             Err(error) if error.is_timeout() => self.beat(connection).await,
             other => other,
         }
     }
 
-    /// Whether Redis answers and takes a write, in time.
-    async fn beat(&self, connection: &mut Connection) -> RedisResult<()> {
+    /// Whether Redis answers and takes a write, in time; and what it has of the last one.
+    async fn beat(&self, connection: &mut Connection) -> RedisResult<Kept> {
         let beaten = timeout(DEADLINE, async {
             if self.route.is_cluster() {
                 // Every primary answers this one.
@@ -121,18 +135,21 @@ impl Keeper {
             connection.command(&self.beat).await
         });
         match beaten.await {
-            Ok(result) => result.map(drop),
+            Ok(Ok(Value::Nil)) => Ok(Kept::Nothing),
+            Ok(result) => result.map(|_| Kept::All),
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
     }
 
-    fn up(&mut self, epoch: u64, connection: Connection) {
-        // What calls met on the connection before is of no interest now.
+    /// What is published has to be published again.
+    fn up(&mut self, connection: Connection) {
+        // What calls met before is of no interest now.
         while self.doubted.try_recv().is_ok() {}
-        self.live.send_replace(Some(Live { epoch, connection }));
+        self.epoch += 1;
+        self.live.send_replace(Some(Live { epoch: self.epoch, connection }));
         self.tally.trouble("redis", None);
-        self.tell.send_replace(LinkState { up: true, epoch, why: String::new() });
-        tracing::info!("cluster: {} is there", self.route);
+        self.tally.set("up", 1);
+        self.tell.send_replace(LinkState { up: true, epoch: self.epoch, why: String::new() });
     }
 
     /// Tells it once, however often it is tried.
@@ -143,6 +160,7 @@ impl Keeper {
             (state.up, state.why) = (false, why.clone());
             if is_news {
                 self.tally.trouble("redis", Some(why.clone()));
+                self.tally.set("up", 0);
             }
             is_news
         });

@@ -58,7 +58,8 @@ struct Shared {
 pub struct LinkState {
     /// Whether calls are answered.
     pub up: bool,
-    /// Grows with each new connection: what was published may be gone, and is published again.
+    /// Grows with each new connection, and when Redis was emptied: what was published may be gone, and is published
+    /// again.
     pub epoch: u64,
     /// What is in the way, for a person; empty where nothing is.
     pub why: String,
@@ -97,8 +98,8 @@ impl Link {
             ..LinkState::default()
         });
         let (doubts, doubted) = mpsc::channel(1);
-        let keeper =
-            keep::Keeper::new(Arc::clone(&route), format!("{prefix}beat"), live, tell, doubted, &tally);
+        let beat = format!("{prefix}beat:{}", config.node);
+        let keeper = keep::Keeper::new(Arc::clone(&route), beat, live, tell, doubted, &tally);
         let task = tokio::spawn(keeper.run());
         let in_flight = Semaphore::new(MOST_IN_FLIGHT);
         let shared = Shared { prefix, route, current, state, doubts, in_flight, tally };

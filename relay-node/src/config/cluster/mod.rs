@@ -1,6 +1,9 @@
 //! The fleet that a relay belongs to.
 
 mod check;
+mod files;
+mod inside;
+mod redis;
 
 use std::fmt;
 use std::net::SocketAddr;

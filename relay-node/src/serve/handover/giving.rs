@@ -23,6 +23,7 @@ use crate::net::{descriptors, passing};
 use crate::recovery::Vault;
 use crate::recovery::records::{self, Unusable};
 use crate::recovery::state::State;
+use crate::serve::fleet::Kept;
 use crate::serve::settings::NonceKey;
 use crate::worker::{ListenerDescriptors, NotFrozen, Workers};
 
@@ -53,6 +54,8 @@ pub struct Estate<'a> {
     pub own: &'a Neighbour,
     /// What nonces are made with where the configuration names no key.
     pub nonce_key: &'a NonceKey,
+    /// What is known of the fleet.
+    pub fleet: Kept,
     /// What is in force.
     pub config: &'a Config,
     /// The admin server's listener.
@@ -356,6 +359,7 @@ async fn welcome(line: &mut Line, record_version: u16, estate: &Estate<'_>) -> R
         instance: estate.config.recovery.instance.clone(),
         record_version,
         nonce_key: *estate.nonce_key,
+        fleet: estate.fleet.clone(),
         steering_key: estate.workers.steering_key(),
         descriptors: passed.len(),
     };

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use turn::{RelayAddress, RelayAddresses, Transport};
 
+use crate::serve::fleet::Kept;
+
 /// What is spoken here.
 pub const PROTOCOL: u32 = 1;
 
@@ -45,6 +47,9 @@ pub enum Request {
     Settings {
         /// As it is kept.
         configuration: Vec<u8>,
+        /// What is known of the fleet.
+        #[serde(default)]
+        fleet: Kept,
     },
     /// Later: no new allocations.
     Drain,
@@ -105,6 +110,9 @@ pub struct Welcome {
     pub nonce_key: [u8; 32],
     /// By which datagrams are steered to workers.
     pub steering_key: u32,
+    /// What is known of the fleet.
+    #[serde(default)]
+    pub fleet: Kept,
     /// How many descriptors follow.
     pub descriptors: usize,
 }

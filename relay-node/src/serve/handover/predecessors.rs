@@ -13,6 +13,7 @@ use turn::Ledger;
 use super::line::{Line, LineError};
 use super::message::{Reply, Request};
 use super::neighbours::{self, Neighbour};
+use crate::serve::fleet::Kept;
 use crate::telemetry::Older;
 
 /// So many at most: of one more, the oldest is told to end.
@@ -33,8 +34,8 @@ pub struct Predecessors {
     all: Vec<Predecessor>,
     /// Their metrics.
     older: Arc<Older>,
-    /// What is in force, as it is kept.
-    settings: Option<Vec<u8>>,
+    /// What is in force, as they are told.
+    settings: Option<Request>,
 }
 
 #[derive(Debug)]
@@ -87,8 +88,8 @@ impl Predecessors {
             };
             let attendant = tokio::spawn(attend(line, ordered, heard));
             let predecessor = Predecessor { neighbour, allocations, orders, attendant };
-            if let Some(configuration) = self.settings.clone() {
-                predecessor.order(Order::Say(Request::Settings { configuration }));
+            if let Some(settings) = self.settings.clone() {
+                predecessor.order(Order::Say(settings));
             }
             self.all.push(predecessor);
         }
@@ -102,10 +103,11 @@ impl Predecessors {
     }
 
     /// That is what is in force now: all of them take it, and those that come.
-    pub fn set_settings(&mut self, configuration: Vec<u8>) {
-        if self.settings.as_ref() != Some(&configuration) {
-            self.say(&Request::Settings { configuration: configuration.clone() });
-            self.settings = Some(configuration);
+    pub fn set_settings(&mut self, configuration: Vec<u8>, fleet: Kept) {
+        let settings = Request::Settings { configuration, fleet };
+        if self.settings.as_ref() != Some(&settings) {
+            self.say(&settings);
+            self.settings = Some(settings);
         }
     }
 

@@ -14,6 +14,7 @@ use super::message::{self, Near, PROTOCOL, Passed, Reply, Request, Welcome};
 use super::neighbours::Neighbour;
 use crate::recovery::Vault;
 use crate::recovery::records::Unusable;
+use crate::serve::fleet::Kept;
 use crate::worker::InheritedListener;
 
 /// How long the old one may take for an answer.
@@ -134,6 +135,11 @@ impl Taking {
     /// Under which the old one's clients have nonces.
     pub fn nonce_key(&self) -> [u8; 32] {
         self.welcome.nonce_key
+    }
+
+    /// What it knows of the fleet.
+    pub fn fleet(&self) -> &Kept {
+        &self.welcome.fleet
     }
 
     /// By which datagrams are steered to its workers.

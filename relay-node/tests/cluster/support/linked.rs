@@ -1,7 +1,5 @@
 //! A node's link to Redis, on a thread of its own, and the fleet's settings.
 
-mod way;
-
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -15,8 +13,6 @@ use testbed::{eventually, eventually_true};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use way::Way;
-
 /// Longer than anything takes on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -29,6 +25,7 @@ pub fn fleet(urls: &[String]) -> Cluster {
         fleet: "edge".into(),
         node: "one".into(),
         zone: String::new(),
+        redirect: turn::Redirect::Known,
         fleet_key: Secret::new("0123456789abcdef0123456789abcdef"),
         capacity: 1_000,
         redis: Redis {
