@@ -182,7 +182,7 @@ impl Member {
         let mut names = self.tell(entry, now).await?;
         let commands = names.iter().flat_map(|name| {
             let key = key_of(&self.link, name);
-            sample::entry_commands(&key).map(|command| (key.clone(), command))
+            [sample::entry_command(&key), sample::left_command(&key)].map(|command| (key.clone(), command))
         });
         let asked = Instant::now();
         let answers = self.ask(commands.collect()).await?;
@@ -242,8 +242,7 @@ impl Member {
     /// Writes the own entry and asks for the one before it; only asks while another node has this name.
     fn write(&mut self, entry: &Entry) -> Cmd {
         if self.displaced_by.is_some() {
-            let [read, _] = sample::entry_commands(&self.key);
-            return read;
+            return sample::entry_command(&self.key);
         }
         self.written = self.seal.seal(&self.key, self.identity.name.as_str(), 0, &entry.encode());
         let mut write = cmd("SET");
