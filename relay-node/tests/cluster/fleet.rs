@@ -211,7 +211,7 @@ pub fn answer(stream: &mut Tls, request: &str) -> (u16, String) {
 }
 
 /// A loopback address that no other relay of the tests has.
-fn free_address() -> Ipv4Addr {
+pub fn free_address() -> Ipv4Addr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [high, low] = (std::process::id() as u16).to_be_bytes();
     // Some tests relay to 127.0.0.1 and 127.0.0.2.

@@ -7,6 +7,7 @@ use testbed::{Redis, eventually};
 
 use super::{SOON, Way};
 use crate::daemon::{ALICE, Daemon};
+use crate::fleet::free_address;
 
 /// A relay that is a node of the fleet, as a process, and what is in Redis of it.
 pub struct Member {
@@ -17,15 +18,16 @@ pub struct Member {
 }
 
 impl Member {
-    /// The node `one`, whose Redis is started here, on a port that was free just now.
+    /// The node `one`, whose Redis is started here, at an address of its own: nobody takes it while no relay is there.
     pub fn new() -> Self {
         let redis = Redis::start();
         let place = tempfile::tempdir().unwrap();
+        let ip = free_address();
         let settings = format!(
-            "{ALICE}\n{}\nrecovery.directory = '{}'\n\
+            "{ALICE}\nlisteners = [{{ transport = 'udp', address = '{ip}:3478' }}, \
+             {{ transport = 'tcp', address = '{ip}:3478' }}]\nrecovery.directory = '{}'\n\
              cluster = {{ fleet = 'edge', node = 'one', fleet_key = '0123456789abcdef0123456789abcdef', \
              redis.urls = ['{}'] }}",
-            crate::daemon::both_on_a_fixed_port(),
             place.path().join("recovery").display(),
             redis.url(),
         );
