@@ -10,6 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 
+/// What the files of the relay's certificate are called.
+const OWN: &str = "relay";
+
 /// What the relay signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -19,27 +22,54 @@ pub enum Key {
     Rsa,
 }
 
-/// An authority with one server certificate, in files that go with the value.
+/// An authority with one certificate, and others if a test wants them, in files that go with the value.
 #[derive(Debug)]
 pub struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
-    /// Issues a certificate that names `addresses`.
+    /// Issues a certificate that names `addresses`, for a server.
     pub fn for_addresses(addresses: &[IpAddr], key: Key) -> Self {
-        let certificate = Self { folder: TempDir::with_prefix("edgerelay-ca-").expect("a temporary folder") };
-        let folder = certificate.folder.path();
-        let subject = ["-x509", "-days", "2", "-subj", "/CN=EdgeRelay test authority"];
-        openssl(folder, Key::Ecdsa, &[&subject, &["-keyout", "ca.key", "-out", "ca.pem"]]);
         let names: Vec<String> = addresses.iter().map(|address| format!("IP:{address}")).collect();
-        let names = format!("subjectAltName={}", names.join(","));
-        let signer = ["-x509", "-days", "2", "-subj", "/CN=relay", "-CA", "ca.pem", "-CAkey", "ca.key"];
-        let extensions = ["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE"];
-        let usage = ["-addext", "extendedKeyUsage=serverAuth"];
-        let files = ["-keyout", "relay.key", "-out", "relay.pem"];
-        openssl(folder, key, &[&signer, &extensions, &usage, &files]);
+        let certificate = Self::with_authority();
+        certificate.issue(OWN, &names.join(","), "serverAuth", key);
         certificate
+    }
+
+    /// Issues a certificate with a name of DNS, for who is client and server.
+    pub fn for_name(name: &str) -> Self {
+        let certificate = Self::with_authority();
+        certificate.issue(OWN, &format!("DNS:{name}"), "serverAuth,clientAuth", Key::Ecdsa);
+        certificate
+    }
+
+    /// Has the same authority issue another one, for a client; the files of its chain and of its key.
+    pub fn for_client(&self, name: &str) -> [PathBuf; 2] {
+        self.issue(name, &format!("DNS:{name}"), "clientAuth", Key::Ecdsa);
+        self.files(name)
+    }
+
+    fn with_authority() -> Self {
+        let folder = TempDir::with_prefix("edgerelay-ca-").expect("a temporary folder");
+        let subject = ["-x509", "-days", "2", "-subj", "/CN=EdgeRelay test authority"];
+        openssl(folder.path(), Key::Ecdsa, &[&subject, &["-keyout", "ca.key", "-out", "ca.pem"]]);
+        Self { folder }
+    }
+
+    fn issue(&self, stem: &str, names: &str, usage: &str, key: Key) {
+        let subject = format!("/CN={stem}");
+        let signer = ["-x509", "-days", "2", "-subj", &subject, "-CA", "ca.pem", "-CAkey", "ca.key"];
+        let names = format!("subjectAltName={names}");
+        let usage = format!("extendedKeyUsage={usage}");
+        let extensions =
+            ["-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE", "-addext", &usage];
+        let [chain, secret] = [format!("{stem}.pem"), format!("{stem}.key")];
+        openssl(self.folder.path(), key, &[&signer, &extensions, &["-keyout", &secret, "-out", &chain]]);
+    }
+
+    fn files(&self, stem: &str) -> [PathBuf; 2] {
+        ["pem", "key"].map(|ending| self.folder.path().join(format!("{stem}.{ending}")))
     }
 
     /// The authority's certificate.
@@ -57,12 +87,12 @@ impl Certificate {
 
     /// The server's certificate chain.
     pub fn chain(&self) -> PathBuf {
-        self.folder.path().join("relay.pem")
+        self.files(OWN)[0].clone()
     }
 
     /// The server's private key.
     pub fn key(&self) -> PathBuf {
-        self.folder.path().join("relay.key")
+        self.files(OWN)[1].clone()
     }
 }
 

@@ -238,11 +238,7 @@ impl Client {
 
     /// Uses the realm and the nonce of a 401 or 438 from now on.
     pub fn remember(&mut self, reply: &Reply) {
-        let message = reply.message();
-        let realm = message.get::<Realm<'_>>().ok().flatten().expect("a challenge has a realm").0.to_vec();
-        let nonce = message.get::<Nonce<'_>>().ok().flatten().expect("a challenge has a nonce").0.to_vec();
-        // MD5 under a plain name, as clients older than RFC 8489 do.
-        self.challenge = Some(Challenge { realm, nonce, algorithms: None, anonymous: false });
+        self.challenge = Some(reply.challenge());
     }
 }
 
@@ -296,6 +292,15 @@ impl Reply {
     /// The nonce in it, if any.
     pub fn nonce(&self) -> Option<Vec<u8>> {
         self.message().get::<Nonce<'_>>().ok().flatten().map(|nonce| nonce.0.to_vec())
+    }
+
+    /// The realm and the nonce in a 300, 401 or 438, for a client that uses MD5 under a plain name, as those older than
+    /// RFC 8489 do.
+    pub fn challenge(&self) -> Challenge {
+        let realm = self.message().get::<Realm<'_>>().ok().flatten().map(|realm| realm.0.to_vec());
+        let realm = realm.expect("a challenge has a realm");
+        let nonce = self.nonce().expect("a challenge has a nonce");
+        Challenge { realm, nonce, algorithms: None, anonymous: false }
     }
 
     fn relayed(&self) -> Vec<SocketAddr> {

@@ -107,7 +107,7 @@ impl Party {
         }
     }
 
-    fn join(router: &Namespace, role: &str, number: u8) -> Result<Self, NamespaceError> {
+    pub(crate) fn join(router: &Namespace, role: &str, number: u8) -> Result<Self, NamespaceError> {
         let namespace = Namespace::new()?;
         let first = number * 8 + 1;
         let (gateway4, v4) = (Ipv4Addr::new(203, 0, 113, first), Ipv4Addr::new(203, 0, 113, first + 1));

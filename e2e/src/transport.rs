@@ -1,5 +1,7 @@
 //! The transports between a client and the relay.
 
+use std::net::SocketAddr;
+
 /// How a client reaches the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -21,6 +23,15 @@ impl Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+        }
+    }
+
+    /// The TURN URL (RFC 7065) of a relay at an address.
+    pub fn url(self, address: SocketAddr) -> String {
+        match self {
+            Self::Udp => format!("turn:{address}?transport=udp"),
+            Self::Tcp => format!("turn:{address}?transport=tcp"),
+            Self::Tls => format!("turns:{address}?transport=tcp"),
         }
     }
 }

@@ -25,10 +25,15 @@ pub struct VideoCall {
 impl VideoCall {
     /// Opens both pages.
     pub fn begin(network: &Network, relay: &Relay<'_>, transport: Transport) -> Self {
+        Self::by(network, relay, &relay.url(transport, Family::V4))
+    }
+
+    /// The same where the pages know another URL than that of the relay, whose credentials they have.
+    pub fn by(network: &Network, relay: &Relay<'_>, url: &str) -> Self {
         let credential = relay.credential("browser");
         let signalling = Signalling::new(&json!({
             "iceServers": [{
-                "urls": [relay.url(transport, Family::V4)],
+                "urls": [url],
                 "username": credential.username,
                 "credential": credential.password,
             }],

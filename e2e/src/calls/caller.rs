@@ -12,6 +12,7 @@ use turn_client::{
 
 use super::flow::Flow;
 use super::packet::{self, PAYLOAD};
+use crate::credential;
 use crate::network::{Family, Party};
 use crate::relay::Relay;
 use crate::request;
@@ -80,8 +81,13 @@ impl Kind {
 
 impl Caller {
     /// Allocates, and lets the peer in.
-    pub(super) fn begin(kind: Kind, party: &Party, relay: &Relay<'_>, user: &str, peer: SocketAddr) -> Self {
-        let credential = relay.credential(user);
+    pub(super) fn begin(
+        kind: Kind,
+        party: &Party,
+        relay: &Relay<'_>,
+        credential: &credential::Credential,
+        peer: SocketAddr,
+    ) -> Self {
         let relay = relay.address(Transport::Udp, kind.family);
         let socket = party.namespace.enter(|| UdpSocket::bind((party.address(kind.family), 0)));
         let socket = socket.expect("the party has this address");

@@ -12,6 +12,7 @@ mod report;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -19,7 +20,9 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
 use crate::cores;
+use crate::credential::Credential;
 use crate::network::{Family, Network};
+use crate::pace::Over;
 use crate::relay::Relay;
 
 pub use caller::{Caller, Kind, Requests};
@@ -57,6 +60,16 @@ pub struct Calls {
 impl Calls {
     /// Sets `count` calls up, half of each [kind](Kind), of users who have `of_each_user` of them.
     pub fn begin(network: &Network, relay: &Relay<'_>, count: usize, of_each_user: usize) -> Self {
+        Self::begin_as(network, relay, count, |number| relay.credential(&user_of(number, of_each_user)))
+    }
+
+    /// The same with credentials of the test's choice.
+    pub fn begin_as(
+        network: &Network,
+        relay: &Relay<'_>,
+        count: usize,
+        credential: impl Fn(usize) -> Credential,
+    ) -> Self {
         let peers = [Family::V4, Family::V6].map(|family| {
             let address = network.peer.address(family);
             let socket = network.peer.namespace.enter(|| UdpSocket::bind((address, 0)));
@@ -69,7 +82,7 @@ impl Calls {
             .map(|number| {
                 let kind = Kind::of(number);
                 let peer = peers[usize::from(kind.family == Family::V6)].local_addr().expect("it is bound");
-                Caller::begin(kind, &network.alice, relay, &user_of(number, of_each_user), peer)
+                Caller::begin(kind, &network.alice, relay, &credential(number), peer)
             })
             .collect();
         let ready = epoll::create(CreateFlags::CLOEXEC).expect("there are files left");
@@ -102,6 +115,21 @@ impl Calls {
         }
         let report = Report::of(begun, talk.stall, &self.callers);
         (self, report)
+    }
+
+    /// Talks while `disturb` does its work; what became of it, and what that returned.
+    pub fn during<T>(self, disturb: impl FnOnce() -> T) -> (Self, Report, T) {
+        let over = AtomicBool::new(false);
+        let over = &over;
+        thread::scope(|scope| {
+            let calls = scope.spawn(move || self.talk(over));
+            let outcome = {
+                let _over = Over(over);
+                disturb()
+            };
+            let (calls, report) = calls.join().expect("the calls go on");
+            (calls, report, outcome)
+        })
     }
 
     /// Ends all allocations; who has called.

@@ -8,7 +8,7 @@ use testbed::Process;
 use super::{ADMIN, LONG_TERM, PLAIN_PORT, REALM, SECRET, TLS_PORT};
 use crate::certificate::Certificate;
 use crate::cores;
-use crate::network::Network;
+use crate::network::Party;
 
 /// The configuration in the relay's folder.
 const FILE: &str = "edgerelay.toml";
@@ -34,13 +34,13 @@ impl Launcher {
     /// Starts `program` with the configuration in `folder` and these settings beside.
     pub(super) fn launch(
         self,
-        network: &Network,
+        host: &Party,
         program: &Path,
         folder: &Path,
         settings: &[(&str, &str)],
     ) -> Process {
         let shipped = if self == Self::Anywhere { &[][..] } else { &SHIPPED };
-        let namespace = &network.relay.namespace;
+        let namespace = &host.namespace;
         let mut command = match self {
             Self::Anywhere => namespace.command(&program.to_string_lossy()),
             Self::Apart => {
@@ -65,13 +65,14 @@ impl Launcher {
     }
 }
 
-/// Writes the configuration into the relay's folder.
-pub(super) fn write_configuration(network: &Network, certificate: &Certificate, folder: &Path) {
-    fs::write(folder.join(FILE), configuration(network, certificate)).expect("the folder is ours");
+/// Writes the configuration, and `more` behind it, into the relay's folder.
+pub(super) fn write_configuration(host: &Party, certificate: &Certificate, more: &str, folder: &Path) {
+    let text = configuration(host, certificate) + more;
+    fs::write(folder.join(FILE), text).expect("the folder is ours");
 }
 
-fn configuration(network: &Network, certificate: &Certificate) -> String {
-    let (v4, v6) = (network.relay.v4, network.relay.v6);
+fn configuration(host: &Party, certificate: &Certificate) -> String {
+    let (v4, v6) = (host.v4, host.v6);
     let mut text = format!("realm = {REALM:?}\n");
     for ip in [v4.to_string(), format!("[{v6}]")] {
         for transport in ["udp", "tcp"] {

@@ -4,6 +4,7 @@ mod launcher;
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +14,7 @@ use testbed::{Process, eventually, eventually_true, http};
 use crate::binary;
 use crate::certificate::{Certificate, Key};
 use crate::credential::Credential;
-use crate::network::{Family, Network};
+use crate::network::{Family, Network, Party};
 use crate::transport::Transport;
 
 use launcher::Launcher;
@@ -32,10 +33,10 @@ const LONG_TERM: (&str, &str) = ("carol", "wonderland");
 /// A running relay with listeners for UDP, TCP and TLS, on IPv4 and IPv6.
 #[derive(Debug)]
 pub struct Relay<'n> {
-    network: &'n Network,
+    host: &'n Party,
     process: Process,
     launcher: Launcher,
-    certificate: Certificate,
+    certificate: Arc<Certificate>,
     folder: TempDir,
 }
 
@@ -67,20 +68,41 @@ impl<'n> Relay<'n> {
     }
 
     fn by(launcher: Launcher, network: &'n Network, key: Key, settings: &[(&str, &str)]) -> Self {
-        let relay = &network.relay;
-        let certificate = Certificate::for_addresses(&[relay.v4.into(), relay.v6.into()], key);
-        let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
-        launcher::write_configuration(network, &certificate, folder.path());
-        let process = launcher.launch(network, binary::relay(), folder.path(), settings);
-        let mut relay = Self { network, process, launcher, certificate, folder };
+        let host = &network.relay;
+        let certificate = Certificate::for_addresses(&[host.v4.into(), host.v6.into()], key);
+        let mut relay = Self::begin(launcher, host, Arc::new(certificate), "", settings);
         relay.await_ready();
         relay
+    }
+
+    /// Starts one on any host with a certificate that others may have too and with `more` in its configuration, and
+    /// does not wait for it.
+    pub(crate) fn on(
+        host: &'n Party,
+        certificate: Arc<Certificate>,
+        more: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        Self::begin(Launcher::Anywhere, host, certificate, more, settings)
+    }
+
+    fn begin(
+        launcher: Launcher,
+        host: &'n Party,
+        certificate: Arc<Certificate>,
+        more: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let folder = TempDir::with_prefix("edgerelay-e2e-").expect("a temporary folder");
+        launcher::write_configuration(host, &certificate, more, folder.path());
+        let process = launcher.launch(host, binary::relay(), folder.path(), settings);
+        Self { host, process, launcher, certificate, folder }
     }
 
     /// Starts another process of `program` with the same configuration and these settings beside, and does not wait
     /// for anything.
     pub fn another(&self, program: &Path, settings: &[(&str, &str)]) -> Process {
-        self.launcher.launch(self.network, program, self.folder.path(), settings)
+        self.launcher.launch(self.host, program, self.folder.path(), settings)
     }
 
     /// From now on this is the relay's process; returns the one before.
@@ -102,6 +124,11 @@ impl<'n> Relay<'n> {
     /// Whether it says that it serves.
     pub fn is_ready(&self) -> bool {
         self.admin("/ready").is_some_and(|(status, _)| status == 200)
+    }
+
+    /// The status and the text that it answers with to whoever asks whether it serves.
+    pub fn readiness(&self) -> (u16, String) {
+        self.admin("/ready").expect("the admin server answers")
     }
 
     /// The id of the process that was started.
@@ -162,7 +189,7 @@ impl<'n> Relay<'n> {
     /// Where a client finds it.
     pub fn address(&self, transport: Transport, family: Family) -> SocketAddr {
         let port = if transport == Transport::Tls { TLS_PORT } else { PLAIN_PORT };
-        SocketAddr::new(self.network.relay.address(family), port)
+        SocketAddr::new(self.host.address(family), port)
     }
 
     /// Where an IPv4 client finds it, over UDP or TCP.
@@ -172,17 +199,12 @@ impl<'n> Relay<'n> {
 
     /// The same for who forges IPv4 packets.
     pub fn plain_v4(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(self.network.relay.v4, PLAIN_PORT)
+        SocketAddrV4::new(self.host.v4, PLAIN_PORT)
     }
 
     /// Its TURN URL (RFC 7065).
     pub fn url(&self, transport: Transport, family: Family) -> String {
-        let address = self.address(transport, family);
-        match transport {
-            Transport::Udp => format!("turn:{address}?transport=udp"),
-            Transport::Tcp => format!("turn:{address}?transport=tcp"),
-            Transport::Tls => format!("turns:{address}?transport=tcp"),
-        }
+        transport.url(self.address(transport, family))
     }
 
     /// A time-limited credential of a user.
@@ -245,6 +267,6 @@ impl<'n> Relay<'n> {
     /// The status and the body of the admin server's answer.
     fn admin(&self, path: &str) -> Option<(u16, String)> {
         let address = ADMIN.parse().expect("an address");
-        self.network.relay.namespace.enter(|| http::get(address, path)).ok()
+        self.host.namespace.enter(|| http::get(address, path)).ok()
     }
 }

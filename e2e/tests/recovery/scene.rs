@@ -45,13 +45,11 @@ pub(crate) fn during<T>(
     let over = AtomicBool::new(false);
     let over = &over;
     thread::scope(|scope| {
-        let calls = scope.spawn(move || calls.talk(over));
         let passers_by = scope.spawn(move || pass_by(network, relay, over));
-        let outcome = {
+        let (calls, report, outcome) = {
             let _over = Over(over);
-            disturb()
+            calls.during(disturb)
         };
-        let (calls, report) = calls.join().expect("the calls go on");
         let PassersBy { count, slowest } = passers_by.join().expect("passers-by are served");
         println!(
             "{report}  {count} passers-by, of whom the slowest took {:.0} ms",

@@ -13,7 +13,7 @@ pub(super) fn name(name: &str) -> NodeName {
 }
 
 /// A node with that many allocations of a thousand, at 192.0.2.1.
-pub(super) fn entry(node: &str, allocations: u32) -> Entry {
+pub(in crate::cluster) fn entry(node: &str, allocations: u32) -> Entry {
     Entry {
         name: name(node),
         life: Life { began_at: NOW - 1000, incarnation: 0x0123_4567_89ab_cdef },
