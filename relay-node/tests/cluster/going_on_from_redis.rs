@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::daemon::{Call, Client, Packet, receive, wait_until};
+use crate::daemon::{Call, Client, peer, receive, wait_until};
 use crate::support::Member;
 
 /// The text of its log line that says so.
@@ -100,22 +100,19 @@ fn without_redis_it_serves_at_once() {
 }
 
 #[test]
-fn a_call_that_was_over_meanwhile_does_not_go_on() {
+fn so_does_an_allocation_that_permits_nobody_yet() {
     let member = Member::new();
     let mut relay = member.serve();
-    let mut short = Client::udp(relay.address("udp"));
-    short.allocate();
-    let mut long = Call::udp(&relay);
-    member.calls_when("both", |calls| calls.len() == 2);
+    let mut alice = Client::udp(relay.address("udp"));
+    let relayed = alice.allocate();
+    member.calls_when("one", |calls| calls.len() == 1);
     relay.kill_all();
     member.forget();
-    // Its client gave it back while nobody was there to hear that.
     let relay = member.serve();
     relay.line(GOES_ON);
-    long.assert_on();
-    assert_eq!(short.refresh(0), 0, "it is there to be given back");
-    long.peer.send_to(b"still there", long.relayed).unwrap();
-    assert_eq!(long.client.receive(), Packet::Channel { number: 0x4000, payload: b"still there".to_vec() });
-    long.client.send_channel(0x4000, b"yes");
-    assert_eq!(receive(&long.peer).0, b"yes");
+    let peer = peer();
+    alice.bind(0x4000, peer.local_addr().unwrap());
+    alice.send_channel(0x4000, b"there");
+    assert_eq!(receive(&peer), (b"there".to_vec(), relayed));
+    assert_eq!(alice.refresh(0), 0);
 }
