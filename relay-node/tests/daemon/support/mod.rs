@@ -13,6 +13,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::module_inception, reason = "to others it is the daemon's support")]
 
 mod client;
 mod daemon;
