@@ -41,7 +41,8 @@ const TIME: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 16;
 
 fn main() {
-    let fleet = Fleet::with(1, "cluster.issuing.per_caller_per_second = 1_000_000\ntelemetry.log_level = 'warn'");
+    let fleet =
+        Fleet::with(1, "cluster.issuing.per_caller_per_second = 1_000_000\ntelemetry.log_level = 'warn'");
     println!("credentials a second, {AT_ONCE} requests at a time:");
     println!("{:>9.0}  by gRPC, one connection", by_grpc(&fleet));
     println!("{:>9.0}  by HTTPS, {AT_ONCE} connections that stay", by_https(&fleet));
@@ -111,7 +112,11 @@ fn by_itself() -> f64 {
     let (mut done, until) = (0_u64, Instant::now() + TIME);
     while Instant::now() < until {
         for number in 0..1000 {
-            black_box(TimedCredential::until(&secret, "user", UnixSeconds::new(black_box(1_800_000_000 + number))));
+            black_box(TimedCredential::until(
+                &secret,
+                "user",
+                UnixSeconds::new(black_box(1_800_000_000 + number)),
+            ));
         }
         done += 1000;
     }

@@ -118,9 +118,9 @@ fn config(url: String) -> Cluster {
         fleet: "bench".to_owned(),
         node: "bench".to_owned(),
         zone: String::new(),
+        redirect: turn::Redirect::default(),
         fleet_key: Secret::new("the key of a fleet that is measured"),
         capacity: 1,
-        redirect: turn::Redirect::default(),
         redis: Redis {
             mode: RedisMode::Single,
             urls: vec![url],

@@ -32,8 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("turn_server", "two calls", &[&call[..], &[8, 3], &call, &[10, 2]].concat())?;
     write("turn_server", "two families", &two_families())?;
     write("turn_server", "reserved port", &reserved_port())?;
-    for name in ["1900000000:alice", "1900000000:tenant:alice", "1700000000:alice", "18446744073709551616:x"]
-    {
+    write("turn_server", "sent on", &[&SENT_ON[..], &call].concat())?;
+    write("turn_server", "asked about", &[&ASKED_ABOUT[..], &call[..], &[12, 0, 0, 1, 1], &call].concat())?;
+    for name in [
+        "1900000000:alice",
+        "1900000000+300:tenant:alice",
+        "1900000000:tenant:alice",
+        "1700000000:alice",
+        "18446744073709551616:x",
+    ] {
         write("rest_username", &name.replace(':', " "), name.as_bytes())?;
     }
     write("nonce", "unchanged", &[0x6B, 0x49, 0xD2, 0x00, 2])?;
@@ -56,6 +63,11 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), bytes)
 }
+
+/// Steps of the target turn_server: there are other nodes, and the first client comes through their balancer.
+const SENT_ON: [u8; 10] = [12, 0, 0, 3, 12, 0, 0, 5, 1, 0];
+/// Steps of the target turn_server: the fleet is asked about quotas.
+const ASKED_ABOUT: [u8; 6] = [12, 0, 0, 0, 1, 0];
 
 /// Steps of the target turn_server: an allocation, a permission, a channel, and packets both ways.
 fn call() -> Vec<u8> {

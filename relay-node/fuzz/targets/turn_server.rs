@@ -1,5 +1,5 @@
 //! Any sequence of inputs for the whole core: packets with and without credentials, peers, time,
-//! sockets that do not open. Nothing panics, no rule is broken, and nothing is left at the end.
+//! sockets that do not open, and what the fleet says. Nothing panics, no rule is broken, and nothing is left at the end.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ use relay::{Node, REALM, SECRET, client, message};
 use stun::attribute::*;
 use stun::{AttributeType, Class, Key, MessageWriter, Method};
 use turn::credentials::Secret;
-use turn::{Client, IcmpError, OpenError, PeerAddr, RelayId, Transport};
+use turn::{Client, Drain, Entrance, IcmpError, OpenError, PeerAddr, QuotaTicket, RelayId, Transport};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut world = World::new();
@@ -41,6 +41,8 @@ struct World {
 
 struct Account {
     client: Client,
+    /// Whether its nonces say that a 300 sent it here.
+    sent_here: bool,
     user: Vec<u8>,
     md5: Key,
     sha256: Key,
@@ -51,6 +53,7 @@ impl Account {
         let (user, realm, password) = (user.as_bytes(), REALM.as_bytes(), password.as_bytes());
         Self {
             client,
+            sent_here: false,
             user: user.to_vec(),
             md5: Key::long_term_md5(user, realm, password),
             sha256: Key::long_term_sha256(user, realm, password),
@@ -82,7 +85,8 @@ impl World {
     }
 
     fn step(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        match input.int_in_range(0..=11)? {
+        match input.int_in_range(0..=12)? {
+            12 => self.fleet(input),
             0 => self.stranger(input),
             1..=4 => self.request(input),
             5 => self.send(input),
@@ -148,13 +152,13 @@ impl World {
             Method::BINDING,
         ];
         let account = self.account(input)?;
-        let Account { client, user, md5, sha256 } = &self.clients[account];
+        let Account { client, sent_here, user, md5, sha256 } = &self.clients[account];
         let method = *input.choose(&METHODS)?;
         let modern = input.ratio(1, 4)?;
         if !input.ratio(1, 8)? {
             self.next_transaction = self.next_transaction.wrapping_add(1);
         }
-        let nonce = self.node.workers[account % 2].nonce(client);
+        let nonce = self.node.workers[account % 2].nonce(client, *sent_here);
         let packet = message(Class::Request, method, self.next_transaction, |writer| {
             // What does not fit, or is not there any more, is left out.
             if method == Method::ALLOCATE && !input.ratio(1, 8).unwrap_or(false) {
@@ -248,8 +252,38 @@ impl World {
                 let worker = &mut self.node.workers[usize::from(input.arbitrary::<bool>()?)];
                 worker.turn.end_all(worker.now);
             }
-            _ if input.ratio(1, 16)? => self.node.workers.iter_mut().for_each(|it| it.turn.drain()),
-            _ => {}
+            _ if input.ratio(1, 16)? => {
+                let how = *input.choose(&[Drain::ToEnd, Drain::ToOthers])?;
+                self.node.workers.iter_mut().for_each(|it| it.turn.drain(how));
+            }
+            _ => self.node.workers.iter_mut().for_each(|it| it.turn.resume()),
+        }
+        self.node.workers.iter_mut().for_each(relay::Relay::drain);
+        Ok(())
+    }
+
+    /// What the fleet has to say, and clients that come through its balancer.
+    fn fleet(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        let worker = usize::from(input.arbitrary::<bool>()?);
+        let account = self.account(input)?;
+        let worker = &mut self.node.workers[worker];
+        match input.int_in_range(0..=5)? {
+            0 => worker.turn.apply(worker.now, relay::settings(input.arbitrary()?, input.arbitrary()?)),
+            1 => worker.answer_quota(input.arbitrary()?),
+            2 => {
+                let made_up = QuotaTicket(input.arbitrary::<u16>()?.into());
+                worker.turn.quota_answered(worker.now, made_up, input.arbitrary()?);
+            }
+            3 => worker.turn.set_alternates(relay::alternates()),
+            4 => {
+                let five_tuple = self.clients[account].client.five_tuple;
+                worker.turn.end(worker.now, &|session| *session.five_tuple == five_tuple);
+            }
+            _ => {
+                let account = &mut self.clients[account];
+                account.client.entrance = *input.choose(&[Entrance::Direct, Entrance::FirstContact])?;
+                account.sent_here = input.arbitrary()?;
+            }
         }
         self.node.workers.iter_mut().for_each(relay::Relay::drain);
         Ok(())

@@ -22,7 +22,7 @@ const NAME: &str = "fleet";
 const ROOM: usize = 16 * 1024;
 /// How long after an attempt to start the fleet's part there is another one: the relay before may not have let go of
 /// its addresses yet.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the next process is to know of the fleet.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use turn::{DropReason, Refusal, RequestKind};
+use turn::{DropReason, Redirection, Refusal, RequestKind};
 
 use crate::admin::Health;
 use crate::recovery::state::{Crash, State};
@@ -61,6 +61,17 @@ fn turn_core(instruments: &Instruments<'_>) {
             }
         }
     });
+    instruments.counter(
+        "edgerelay_cluster_redirects",
+        "",
+        "Allocates that came where clients are sent to another node, by what became of them",
+        |worker, observe| {
+            let stats = worker.turn();
+            for (outcome, count) in Redirection::ALL.iter().zip(stats.redirections) {
+                observe(count, &[("result", outcome.name())]);
+            }
+        },
+    );
     instruments.counter(
         "turn_unauthenticated_answers",
         "By",
@@ -198,7 +209,7 @@ fn process(meter: &Meter, health: &Arc<Health>, reloads: &Arc<Reloads>) {
     let health = Arc::clone(health);
     meter
         .u64_observable_gauge("edgerelay_draining")
-        .with_description("Whether new allocations are refused since the relay is to end")
+        .with_description("Whether new allocations are refused or made elsewhere: the relay is to end, or drains by command")
         .with_callback(move |observer| observer.observe(u64::from(health.is_draining()), &[]))
         .build();
     let counted = Arc::clone(reloads);

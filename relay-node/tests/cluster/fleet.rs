@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use testbed::Redis;
 use tonic::transport::Channel;
 
-use crate::daemon::{Daemon, PATIENCE, edgerelay};
+use crate::daemon::{Daemon, PATIENCE, edgerelay, wait_until};
 
 /// The fleet's name.
 pub const FLEET: &str = "blue";
@@ -78,7 +78,6 @@ pub struct Fleet {
 /// One of them.
 pub struct Relay {
     pub daemon: Daemon,
-    pub name: String,
     pub grpc: SocketAddr,
     pub https: SocketAddr,
 }
@@ -98,7 +97,16 @@ impl Fleet {
             settings: settings.to_owned(),
         };
         (0..count).for_each(|_| fleet.join());
+        fleet.wait_for_secrets();
         fleet
+    }
+
+    /// Waits until all relays give credentials: the first ones of a new fleet wait for others that may know its secrets.
+    fn wait_for_secrets(&self) {
+        for at in 0..self.relays.len() {
+            let gives = || self.command(at, &["issue", "--user", "the-first"]).status.success();
+            wait_until("credentials are given", gives);
+        }
     }
 
     /// One more relay.
@@ -125,7 +133,7 @@ impl Fleet {
         let daemon = Daemon::serve(&settings);
         let listening = |message: &str| daemon.line(message)["address"].as_str().unwrap().parse().unwrap();
         let (grpc, https) = (listening("gRPC listening"), listening("HTTPS listening"));
-        self.relays.push(Relay { daemon, name, grpc, https });
+        self.relays.push(Relay { daemon, grpc, https });
     }
 
     /// Runs `edgerelay` with these arguments as who is certified for `name`, against the relay at `at`.
@@ -203,7 +211,7 @@ pub fn answer(stream: &mut Tls, request: &str) -> (u16, String) {
 }
 
 /// A loopback address that no other relay of the tests has.
-fn free_address() -> Ipv4Addr {
+pub fn free_address() -> Ipv4Addr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [high, low] = (std::process::id() as u16).to_be_bytes();
     // Some tests relay to 127.0.0.1 and 127.0.0.2.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::daemon::PATIENCE;
+use crate::daemon::{PATIENCE, text};
 use crate::fleet::{Fleet, TOKEN, answer};
 
 const CLASSIC: &str = "GET /?service=turn&username=alice HTTP/1.1\r\n\r\n";
@@ -44,11 +44,12 @@ fn a_request_that_never_ends_is_ended() {
 fn a_head_that_is_too_long_is_refused() {
     let fleet = Fleet::of(1);
     let mut stream = fleet.https(0, None);
-    let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
-    let line = format!("X: {}\r\n", "a".repeat(1000));
-    let refused =
-        (0..100).any(|_| stream.write_all(line.as_bytes()).is_err()) || answer(&mut stream, "\r\n").0 == 431;
-    assert!(refused);
+    let head = format!("{}\r\nX: {}\r\n\r\n", CLASSIC.trim_end(), "a".repeat(100_000));
+    // It may close before all of that is sent.
+    let _ = stream.write_all(head.as_bytes());
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 431"), "{}", text(&said));
     assert_eq!(fleet.web(0, TOKEN, CLASSIC).0, 200);
 }
 

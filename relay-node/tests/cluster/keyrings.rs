@@ -71,7 +71,7 @@ fn nodes_that_start_together_end_up_with_the_same_keys() {
     let signed = nodes[0].signing();
     for node in &nodes {
         assert_eq!(node.signing(), signed);
-        assert_eq!(node.takes(), [signed.clone()]);
+        assert_eq!(node.takes(), std::slice::from_ref(&signed));
         assert_eq!(node.state().nonce_keys.len(), 1);
     }
     let first = nodes[0].state().nonce_keys.clone();

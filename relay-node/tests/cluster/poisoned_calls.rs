@@ -25,7 +25,7 @@ async fn a_call_is_nobody_elses() {
     way.shelf("a").change(&[call], &[]).await.unwrap();
     redis.cli(&["EVAL", COPY, "2", "edge:calls:a", "edge:calls:b", &name, &name]);
     redis.cli(&["EVAL", COPY, "2", "edge:calls:a", "edge:calls:a", &name, &made_up]);
-    assert_eq!(names(&way, "a").await, [name.clone()]);
+    assert_eq!(names(&way, "a").await, std::slice::from_ref(&name));
     assert_eq!(way.rejected("allocation"), 1, "one under another name");
     assert_eq!(names(&way, "b").await, [String::new(); 0]);
     assert_eq!(way.rejected("allocation"), 2, "and one of another node");

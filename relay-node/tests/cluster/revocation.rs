@@ -93,12 +93,13 @@ fn without_redis_it_is_in_force_here_and_told_when_redis_is_back() {
 #[test]
 fn what_redis_loses_is_said_again() {
     let mut fleet = Fleet::of(2);
-    let alice = issued(&fleet, "alice");
+    let (alice, bob) = (issued(&fleet, "alice"), issued(&fleet, "bob"));
     fleet.ask(0, &["revoke", "--user", "alice"]);
     wait_until("alice to be refused there", || is_refused(&fleet, 1, &alice));
     fleet.redis.cli(&["FLUSHALL"]);
     wait_until("it to be in the log again", || fleet.redis.cli(&["XLEN", "blue:revoked"]) != "0");
     fleet.join();
+    wait_until("a newcomer to know the secrets", || !is_refused(&fleet, 2, &bob));
     wait_until("a newcomer to refuse alice", || is_refused(&fleet, 2, &alice));
 }
 

@@ -22,7 +22,9 @@ fn configured(command: &str, rest: &[&str], check: impl FnOnce(std::process::Out
 fn help_names_every_command_and_the_common_flags() {
     let help = run(&["--help"]);
     assert!(help.status.success());
-    for command in ["serve", "dev", "try", "reload", "check", "credential"] {
+    let alone = ["serve", "dev", "try", "reload", "check", "credential"];
+    let of_a_fleet = ["nodes", "sessions", "end", "drain", "undrain", "usage", "issue", "revoke"];
+    for command in alone.into_iter().chain(of_a_fleet) {
         assert!(text(&help.stdout).contains(&format!("  {command} ")), "{command}");
     }
     let help = run(&["serve", "--help"]);

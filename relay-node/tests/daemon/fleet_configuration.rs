@@ -225,7 +225,8 @@ fn a_first_contact_listener_stands_beside_one_that_clients_are_sent_to() {
 #[test]
 fn credentials_are_for_the_listeners_that_are_reached_directly() {
     let both = listeners(&[(3479, true), (3478, false)]);
-    let offer = Offer::check(&layers(&[("listeners", &both)])).unwrap();
+    let secret = ("credentials.rest_secrets", "a secret of this relay's own");
+    let offer = Offer::check(&layers(&[("listeners", &both), secret])).unwrap();
     assert_eq!(offer.listeners.iter().map(|(_, address)| address.port()).collect::<Vec<_>>(), [3478]);
 }
 

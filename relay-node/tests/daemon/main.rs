@@ -23,6 +23,7 @@ mod files_lost_in_a_crash;
 mod first_contact;
 mod fleet_commands;
 mod fleet_configuration;
+mod fleet_node;
 mod fleet_quota;
 mod fleet_records;
 mod garbage_after_allocate;

@@ -142,7 +142,8 @@ pub struct Quota {
 }
 
 /// How many bytes a node's answers to who has not shown that it can be reached may have beyond those of
-/// the requests: this much for Bindings, and this much for everything else.
+/// the requests: this much for Bindings, and this much for everything else; and the same again for what comes
+/// through a load balancer. Where that hides addresses, all its clients are one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerLimits {
     /// To one IPv4 address or IPv6 /64.

@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use stun::attribute::{ChannelNumber, ReservationToken, XorPeerAddress};
+use stun::attribute::{AlternateServer, ChannelNumber, ErrorCode, ReservationToken, XorPeerAddress};
 use stun::{ChannelData, Class, Message, MessageWriter, Method, TransactionId};
-use turn::credentials::Secret;
+use turn::credentials::{Secret, UserId};
 use turn::nonce::NonceKind;
 use turn::{
-    AddressFamily, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials, DropReason, Entrance, FiveTuple,
-    Forward, HEADROOM, Ledger, Lifetimes, Limits, Monotonic, Nonces, Now, OpenError, Output, PathId,
-    PeerAddr, PeerPolicy, Quota, Realm, Redirect, RelayAddress, RelayAddresses, RelayId, ServerAddr, Settings,
-    Shortcut, Span, TAILROOM, Transport, Turn, UnixSeconds, WorkerId,
+    AddressFamily, Alternate, Alternates, AnswerBudget, AnswerLimits, Client, ClientAddr, Credentials,
+    DropReason, Entrance, FiveTuple, Forward, HEADROOM, Ledger, Lifetimes, Limits, Monotonic, Nonces, Now,
+    OpenError, Output, PathId, PeerAddr, PeerPolicy, Quota, QuotaTicket, Realm, Redirect, RelayAddress,
+    RelayAddresses, RelayId, Revoked, ServerAddr, Settings, Shortcut, Span, TAILROOM, Transport, Turn,
+    UnixSeconds, WorkerId,
 };
 
 /// When everything begins.
@@ -31,7 +32,10 @@ pub const MOST_ALLOCATIONS: usize = 3;
 /// Ports for relayed addresses: few, so that they run out.
 const PORTS: std::ops::RangeInclusive<u16> = 50000..=50007;
 
-static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
+static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| settings(false, false));
+
+/// The settings, of a node that asks the fleet about quotas or does not, with a user revoked or not.
+pub fn settings(asks_quota: bool, without_carol: bool) -> Arc<Settings> {
     let realm = Realm::new(REALM).expect("a realm");
     let secrets = vec![Secret::new(SECRET).expect("it is long enough")];
     let users = [("alice", "wonderland"), ("bob", "builder")];
@@ -50,10 +54,31 @@ static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
             answers: AnswerLimits { per_source_bytes_per_second: 5_000, total_bytes_per_second: 10_000 },
         },
         redirect: Redirect::default(),
-        revocations: Arc::default(),
-        asks_quota: false,
+        revocations: Arc::new(
+            without_carol.then(|| Revoked::User(UserId::time_limited("carol"))).into_iter().collect(),
+        ),
+        asks_quota,
     })
-});
+}
+
+/// Two nodes that clients may be sent to, one of which is this one.
+pub fn alternates() -> Arc<Alternates> {
+    let node = |ip: &str, own| Alternate {
+        addresses: [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .map(|transport| (transport, SocketAddr::new(ip.parse().expect("an address"), 3478)))
+            .to_vec(),
+        domain: Some("relay.example.org".into()),
+        certificate_covers: vec![ip.parse().expect("an address")],
+        room: 3,
+        chosen: Arc::default(),
+        own,
+    };
+    Arc::new(Alternates::new(vec![
+        node("203.0.113.99", true),
+        node("203.0.113.11", false),
+        node("2001:db8:1::11", false),
+    ]))
+}
 
 fn relay_addresses() -> RelayAddresses {
     let at = |ip: &str| {
@@ -154,6 +179,8 @@ pub struct Relay {
     token: Option<ReservationToken>,
     /// Sockets that are asked for.
     asked: Vec<(RelayId, SocketAddr)>,
+    /// What the fleet was asked.
+    questions: VecDeque<QuotaTicket>,
     number: WorkerId,
 }
 
@@ -166,6 +193,7 @@ impl Relay {
             open: HashMap::new(),
             token: None,
             asked: Vec::new(),
+            questions: VecDeque::new(),
             number,
         }
     }
@@ -265,6 +293,14 @@ impl Relay {
         }
     }
 
+    /// Answers the oldest question about a quota.
+    pub fn answer_quota(&mut self, granted: bool) {
+        if let Some(ticket) = self.questions.pop_front() {
+            self.turn.quota_answered(self.now, ticket, granted);
+            self.drain();
+        }
+    }
+
     /// Takes what the core has to say.
     pub fn drain(&mut self) {
         while let Some(output) = self.turn.poll_output() {
@@ -276,9 +312,17 @@ impl Relay {
                 Output::CloseRelay { relay } => {
                     assert!(self.open.remove(&relay.to_u64()).is_some(), "it was open");
                 }
-                Output::ToClient { packet, .. } => {
+                Output::AskQuota { ticket, .. } => self.questions.push_back(ticket),
+                Output::ToClient { packet, client } => {
                     let message = Message::parse(packet).expect("answers are well formed");
                     assert_ne!(message.class(), Class::Request);
+                    let sent_to = message.all::<AlternateServer>().map(|it| it.expect("well formed").0);
+                    let sent_to: Vec<_> = sent_to.collect();
+                    let code = message.get::<ErrorCode<'_>>().expect("well formed").map(|it| it.code);
+                    assert_eq!(sent_to.len(), usize::from(code == Some(300)), "one address in a 300");
+                    let own_family = client.five_tuple.client.get().is_ipv4();
+                    assert!(sent_to.iter().all(|server| server.is_ipv4() == own_family));
+                    assert!(code != Some(300) || message.integrity().is_some(), "a 300 is proved");
                     self.token = message.get().expect("answers are well formed").or(self.token);
                 }
                 Output::Record(change) => panic!("nobody asked for {change:?}"),
@@ -289,6 +333,9 @@ impl Relay {
 
     /// Ends everything and checks that nothing is left.
     fn end(&mut self) {
+        while !self.questions.is_empty() {
+            self.answer_quota(true);
+        }
         self.open_sockets(|| Ok(()));
         self.turn.end_all(self.now);
         self.drain();
@@ -304,10 +351,11 @@ impl Relay {
         !self.asked.is_empty()
     }
 
-    /// A nonce that this client may use now.
-    pub fn nonce(&self, client: &Client) -> [u8; turn::nonce::NONCE_LEN] {
+    /// A nonce that this client may use now, as one that was sent here or as any other.
+    pub fn nonce(&self, client: &Client, sent_here: bool) -> [u8; turn::nonce::NONCE_LEN] {
         let mut nonce = [0; turn::nonce::NONCE_LEN];
         let kind = match client.entrance {
+            _ if sent_here => NonceKind::Redirected,
             Entrance::Direct => NonceKind::Bound,
             Entrance::FirstContact => NonceKind::Unbound,
         };

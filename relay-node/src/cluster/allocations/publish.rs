@@ -12,7 +12,7 @@ use super::record::Written;
 use super::shelf::Shelf;
 use crate::cluster::Context;
 use crate::cluster::link::Away;
-use crate::cluster::usage::{Over, Shared, Used, millis};
+use crate::cluster::usage::{Accounts, Over, Shared, Used, millis};
 use crate::worker::{Changed, Ended};
 
 /// How often what has changed is written.
@@ -43,6 +43,7 @@ pub async fn run(context: Context, meter: Shared) {
         ended,
         started: now,
         recall,
+        gone: Vec::new(),
         published: None,
         is_swept: false,
         last_word: Instant::now(),
@@ -52,11 +53,11 @@ pub async fn run(context: Context, meter: Shared) {
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = rounds.tick() => publisher.round().await,
             () = context.ended() => break,
+            () = async { rounds.tick().await; publisher.round().await } => {}
         }
     }
-    publisher.round().await;
+    publisher.say_good_bye().await;
 }
 
 struct Publisher {
@@ -67,6 +68,8 @@ struct Publisher {
     started: Moment,
     /// Until when what is in Redis is taken in, which it still is to be.
     recall: Option<Instant>,
+    /// Allocations that have ended, and are to be removed.
+    gone: Vec<Name>,
     /// The connection on which all that there is was written, or is being.
     published: Option<u64>,
     /// Whether what former lives of the node left was removed since.
@@ -80,11 +83,25 @@ impl Publisher {
         if !state.up {
             // What has changed stays marked where it is; only what has ended is nowhere else.
             self.note_ended();
-            return;
-        }
-        if let Err(away) = self.write(state.epoch).await {
+            self.forget_published();
+        } else if let Err(away) = self.write(state.epoch).await {
             tracing::debug!(%away, "the fleet is told of this node's calls again later");
-            self.published = None;
+            self.forget_published();
+        }
+    }
+
+    /// What is there and does not live any more is swept out then.
+    fn forget_published(&mut self) {
+        self.published = None;
+        self.gone.clear();
+    }
+
+    /// The relay has ended, or another one goes on with its calls: its workers answer no more, and have told of all that
+    /// ended.
+    async fn say_good_bye(&mut self) {
+        self.note_ended();
+        if let Err(away) = self.shelf.change(&[], &self.gone).await {
+            tracing::debug!(%away, "the fleet is not told which calls ended with this node");
         }
     }
 
@@ -103,11 +120,12 @@ impl Publisher {
             let changed = self.context.node.changes(BATCH).await;
             let are_more = self.are_more_behind(&changed);
             // Ends first: the place of one that has ended may be another's already.
-            let ended = self.note_ended();
+            self.note_ended();
             let (put, mut removed) = self.note(changed);
-            removed.extend(ended);
+            removed.extend(&self.gone);
             if !put.is_empty() || !removed.is_empty() || self.last_word.elapsed() >= SILENCE {
                 self.shelf.change(&put, &removed).await?;
+                self.gone.clear();
                 self.last_word = Instant::now();
             }
             if !are_more {
@@ -125,7 +143,7 @@ impl Publisher {
     /// Goes on with what a former life of this node left in Redis, and nowhere else.
     async fn go_on(&self) -> Result<(), Away> {
         let began = Instant::now();
-        let survivors = recall(&self.shelf, &self.started.again()).await?;
+        let survivors = recall(&self.shelf, &Accounts::of(&self.context), &self.started.again()).await?;
         let found = survivors.len();
         if found == 0 {
             return Ok(());
@@ -141,8 +159,8 @@ impl Publisher {
         Ok(())
     }
 
-    fn note_ended(&mut self) -> Vec<Name> {
-        let (mut names, mut meter) = (Vec::new(), self.meter.lock());
+    fn note_ended(&mut self) {
+        let mut meter = self.meter.lock();
         while let Ok(ended) = self.ended.try_recv() {
             let used = Used {
                 to_peers: ended.to_peers.bytes,
@@ -151,9 +169,8 @@ impl Publisher {
             };
             let name = Name::of(&self.context.seal, &ended.five_tuple, ended.created);
             meter.end(Over { name, user: ended.user, used, is_own: self.is_own(ended.created) });
-            names.push(name);
+            self.gone.push(name);
         }
-        names
     }
 
     /// What is to be written, and what is to be removed.

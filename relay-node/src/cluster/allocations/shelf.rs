@@ -28,6 +28,9 @@ pub struct Shelf {
     key: String,
 }
 
+/// A field of the hash, and what is there: whatever somebody wrote.
+type Field = (Vec<u8>, Vec<u8>);
+
 /// A look through a shelf, some of it at a time.
 pub struct Walk<'s> {
     shelf: &'s Shelf,
@@ -106,7 +109,7 @@ impl Shelf {
     pub async fn sweep(&self, is_there: impl Fn(Name) -> bool) -> Result<(), Away> {
         let mut cursor = 0;
         loop {
-            let (next, fields): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self.scan(cursor).await?;
+            let (next, fields) = self.scan(cursor).await?;
             let name = |field: &[u8]| str::from_utf8(field).ok().and_then(Name::parse);
             let foreign = |field: &[u8]| !name(field).is_some_and(&is_there);
             let garbage: Vec<_> =
@@ -121,7 +124,7 @@ impl Shelf {
         }
     }
 
-    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<(Vec<u8>, Vec<u8>)>), Away> {
+    async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Field>), Away> {
         self.link.query(self.command("HSCAN").arg(cursor).arg("COUNT").arg(PAGE)).await
     }
 

@@ -79,7 +79,7 @@ pub enum DoorError {
         /// Of the configuration.
         field: &'static str,
         /// What is wrong.
-        source: InternalError,
+        source: Box<InternalError>,
     },
 }
 
@@ -97,7 +97,7 @@ impl Door {
         files: &Files,
     ) -> Result<Self, DoorError> {
         let tls = Internal::from_files(identity, visitors, speaks.alpn(), files);
-        let tls = Arc::new(tls.map_err(|source| DoorError::Tls { field, source })?);
+        let tls = Arc::new(tls.map_err(|source| DoorError::Tls { field, source: source.into() })?);
         let listener = bind(address).map_err(|source| DoorError::Listen { field, address, source })?;
         Ok(Self { listener, tls, speaks, field })
     }

@@ -51,9 +51,10 @@ impl Relay for Arc<Node> {
 /// Where workers' questions are answered, and the shares of this node in users' quotas are kept in Redis.
 ///
 /// One batch is under way at a time, with all that came since the one before: so no share is counted while another batch
-/// is about to change it. A worker waits for [`PATIENCE`] and then decides alone: what is older is no question any more.
+/// is about to change it. A worker waits for so long and then decides alone: what is older is no question any more.
 pub struct Desk<R> {
     link: Link,
+    patience: Duration,
     seal: Seal,
     share: Share,
     relay: R,
@@ -64,8 +65,6 @@ pub struct Desk<R> {
     epoch: u64,
 }
 
-/// A client waits for Redis no longer than this.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// What changed without a question is written behind so often.
 const BEHIND: Duration = Duration::from_millis(100);
 /// Questions in one batch, and users besides.
@@ -82,10 +81,11 @@ struct Landing {
 }
 
 impl<R: Relay> Desk<R> {
-    /// A desk for the questions of one life of a node.
-    pub fn new(link: &Link, seal: Seal, node: &NodeName, life: Life, relay: R) -> Self {
+    /// A desk for the questions of one life of a node, each of which is to be answered within `patience`.
+    pub fn new(link: &Link, patience: Duration, seal: Seal, node: &NodeName, life: Life, relay: R) -> Self {
         Self {
-            link: link.within(PATIENCE),
+            link: link.within(patience),
+            patience,
             seal,
             share: Share::new(node, life),
             relay,
@@ -101,6 +101,7 @@ impl<R: Relay> Desk<R> {
         behind.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut flight: Option<Flight> = None;
         let mut ended = std::pin::pin!(ended);
+        self.take_over();
         loop {
             tokio::select! {
                 () = &mut ended => return,
@@ -121,78 +122,89 @@ impl<R: Relay> Desk<R> {
         }
     }
 
+    /// What the relay has from the start was not asked about.
+    fn take_over(&mut self) {
+        loop {
+            let changed = self.relay.changed_users(MOST);
+            for (user, count) in &changed {
+                self.shares.set(user, *count, Instant::now());
+            }
+            if changed.len() < MOST {
+                return;
+            }
+        }
+    }
+
     /// Sends all that waits. Without Redis, nobody waits for it.
     fn take_off(&mut self) -> Option<Flight> {
         let mut questions = std::mem::take(&mut self.queue);
-        questions.retain(|question| question.asked.elapsed() < PATIENCE);
-        let written_behind = self.shares.take(Instant::now(), MOST);
-        let state = self.link.state().borrow().clone();
-        if !state.up {
-            questions.iter().for_each(|question| self.relay.answer(question, true));
-            let users = written_behind.into_iter().chain(questions.into_iter().map(|question| question.user));
-            users.for_each(|user| self.sent(&user, self.relay.allocations_of(&user)));
-            return None;
-        }
-        if state.epoch != self.epoch {
-            self.epoch = state.epoch;
-            self.shares.change_all();
-        }
-        let mut wanted: BTreeMap<UserId, u32> = written_behind.into_iter().map(|user| (user, 0)).collect();
+        questions.retain(|question| question.asked.elapsed() < self.patience);
+        let mut wanted: BTreeMap<UserId, u32> =
+            self.shares.take(Instant::now(), MOST).into_iter().map(|user| (user, 0)).collect();
         for question in &questions {
             *wanted.entry(question.user.clone()).or_default() += 1;
+        }
+        let state = self.link.state().borrow().clone();
+        if state.up && state.epoch != self.epoch {
+            self.epoch = state.epoch;
+            self.shares.change_all();
         }
         if wanted.is_empty() {
             return None;
         }
-        let (users, asks): (Vec<_>, Vec<_>) =
-            wanted.into_iter().map(|(user, wanted)| (user.clone(), self.ask(&user, wanted))).unzip();
+        let users: Vec<_> =
+            wanted.into_iter().map(|(user, wanted)| (user.clone(), self.ask(&user, wanted))).collect();
+        if !state.up {
+            let users = users.into_iter().map(|(user, ask)| (user, ask, None)).collect();
+            self.land(Landing { questions, users });
+            return None;
+        }
         let (link, share, limit) = (self.link.clone(), self.share.clone(), self.relay.limit());
         Some(Box::pin(async move {
+            let asks: Vec<&Ask> = users.iter().map(|(_, ask)| ask).collect();
             let mut answers = script::ask(&link, &share, limit, &asks).await.unwrap_or_default().into_iter();
-            let parts = users.into_iter().zip(asks);
-            let users = parts.map(|(user, ask)| (user, ask, answers.next().flatten())).collect();
+            let users = users.into_iter().map(|(user, ask)| (user, ask, answers.next().flatten())).collect();
             Landing { questions, users }
         }))
     }
 
-    /// What is asked for a user who is to have `wanted` more. What the relay has counted for questions that are not here
-    /// yet counts as held: then fewer are granted for a moment, never more.
+    /// What is asked for a user who is to have `wanted` more.
     fn ask(&self, user: &UserId, wanted: u32) -> Ask {
         let kind = if user.is_time_limited() { 't' } else { 'l' };
         let name = self.seal.name_of(format!("{kind}{}", user.name()).as_bytes());
-        let held = self.relay.allocations_of(user).saturating_sub(wanted);
-        Ask { key: self.link.key(&format!("quota:{name}")), held, wanted }
+        // Some may have ended since the share was written.
+        let others = self.relay.allocations_of(user).saturating_sub(wanted);
+        Ask { key: self.link.key(&format!("quota:{name}")), held: self.shares.of(user).min(others), wanted }
     }
 
     fn land(&mut self, Landing { questions, users }: Landing) {
+        let now = Instant::now();
         let mut left = BTreeMap::new();
         for (user, ask, granted) in users {
-            // Without an answer the share may be there or not: it is written again when it is to be renewed.
-            self.sent(&user, ask.held + granted.unwrap_or(ask.wanted));
-            left.insert(user, granted.unwrap_or(u32::MAX));
+            // Without an answer the node's own limit decides, and what Redis has of it is put right when it is renewed.
+            let granted = granted.unwrap_or(ask.wanted);
+            self.shares.set(&user, ask.held + granted, now);
+            left.insert(user, granted);
         }
         for question in questions {
             let left = left.entry(question.user.clone()).or_default();
             let granted = *left > 0;
             *left = left.saturating_sub(1);
             self.relay.answer(&question, granted);
-            if !granted && question.asked.elapsed() >= PATIENCE {
+            if !granted && question.asked.elapsed() >= self.patience {
                 // The worker did not wait: it is there all the same.
-                self.shares.change(question.user);
+                let count = self.relay.allocations_of(&question.user);
+                self.shares.look(question.user, count, now);
             }
         }
-    }
-
-    fn sent(&mut self, user: &UserId, count: u32) {
-        self.shares.sent(user, count, Instant::now());
     }
 
     fn look_behind(&mut self) {
+        let now = Instant::now();
         for (user, count) in self.relay.changed_users(MOST) {
-            if !self.shares.says(&user, count) {
-                self.shares.change(user);
-            }
+            self.shares.look(user, count, now);
         }
+        self.shares.look_again(now, |user| self.relay.allocations_of(user));
     }
 }
 

@@ -10,10 +10,16 @@ mod desk;
 mod script;
 mod shares;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::Context;
 use super::registry::entry::{Life, NodeName};
 
 pub use desk::{Desk, Relay};
+
+/// A client waits for Redis no longer than this, and its worker for the desk.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Answers the questions of this node's workers until the fleet's part ends.
 pub(super) async fn serve(context: Context) {
@@ -21,7 +27,13 @@ pub(super) async fn serve(context: Context) {
     else {
         return;
     };
-    let life = Life::begin(context.incarnation);
-    let desk = Desk::new(&context.link, context.seal.clone(), &name, life, context.node.clone());
+    let desk = Desk::new(
+        &context.link,
+        PATIENCE,
+        context.seal.clone(),
+        &name,
+        Life::begin(context.incarnation),
+        Arc::clone(&context.node),
+    );
     desk.run(questions, context.ended()).await;
 }

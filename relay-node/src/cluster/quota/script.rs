@@ -46,10 +46,10 @@ pub(super) async fn ask(
     link: &Link,
     share: &Share,
     limit: u32,
-    asks: &[Ask],
+    asks: &[&Ask],
 ) -> Result<Vec<Option<u32>>, Away> {
     let of =
-        |verb: &'static str, script: &'static str| move |ask: &Ask| ask.command(verb, script, share, limit);
+        |verb: &'static str, script: &'static str| move |ask: &&Ask| ask.command(verb, script, share, limit);
     let mut answers = link.pipeline(asks.iter().map(of("EVALSHA", &HASH)).collect()).await?;
     // Redis has started since and does not know the script; it learns it thereby.
     let unknown: Vec<usize> =

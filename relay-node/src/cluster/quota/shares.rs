@@ -1,51 +1,74 @@
-//! Whose shares are to be written, and when again.
+//! What this node's shares say, whose are to be written, and when again.
+//!
+//! A share says how many allocations the desk has let a user have and that have not ended. It is not what the relay counts:
+//! that has those who are being asked about, and those who were refused a moment ago. Were they in the shares, two nodes
+//! that are both asked for the last place would both find the other in it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use turn::credentials::UserId;
 
 /// A share is written again after that long: twice before it would count no more ([`super::script::LIFE`]).
 const RENEWAL: Duration = Duration::from_millis(3_300);
+/// Who has more than its share for that long was not asked about: it was restored, or Redis was late.
+const DOUBT: Duration = Duration::from_millis(300);
 
-/// The users with allocations on this node, by when their shares are to be renewed, and those whose number has changed.
+/// The shares of the users with allocations on this node.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
-    written: HashMap<UserId, Written>,
+    by_user: HashMap<UserId, Share>,
     by_renewal: BTreeSet<(Instant, UserId)>,
     changed: BTreeSet<UserId>,
+    /// Who had how many more than its share, to be looked at again.
+    doubts: VecDeque<(Instant, UserId, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Written {
+struct Share {
     count: u32,
     renewal: Instant,
 }
 
 impl Shares {
-    /// Whether a user's share says so many by what was sent last.
-    pub(super) fn says(&self, user: &UserId, count: u32) -> bool {
-        self.written.get(user).map_or(0, |written| written.count) == count
+    /// What a user's share says.
+    pub(super) fn of(&self, user: &UserId) -> u32 {
+        self.by_user.get(user).map_or(0, |share| share.count)
     }
 
-    /// A user has more or fewer allocations.
-    pub(super) fn change(&mut self, user: UserId) {
-        self.changed.insert(user);
+    /// The relay counts so many.
+    pub(super) fn look(&mut self, user: UserId, count: u32, now: Instant) {
+        if count < self.of(&user) {
+            self.changed.insert(user);
+        } else if count > self.of(&user) {
+            self.doubts.push_back((now + DOUBT, user, count));
+        }
+    }
+
+    /// Looks again at who had more than its share; the relay counts `count` now.
+    pub(super) fn look_again(&mut self, now: Instant, count: impl Fn(&UserId) -> u32) {
+        while let Some((_, user, before)) = self.doubts.pop_front_if(|(at, ..)| *at <= now) {
+            let count = before.min(count(&user));
+            if count > self.of(&user) {
+                self.set(&user, count, now);
+                self.changed.insert(user);
+            }
+        }
     }
 
     /// All are to be written again: Redis may have lost them.
     pub(super) fn change_all(&mut self) {
-        self.changed.extend(self.written.keys().cloned());
+        self.changed.extend(self.by_user.keys().cloned());
     }
 
-    /// A share of so many has been sent to Redis, or would have been.
-    pub(super) fn sent(&mut self, user: &UserId, count: u32, now: Instant) {
-        if let Some(written) = self.written.remove(user) {
-            self.by_renewal.remove(&(written.renewal, user.clone()));
+    /// A share says so many from now on. It has been sent to Redis, and is to be sent again as long as it lasts.
+    pub(super) fn set(&mut self, user: &UserId, count: u32, now: Instant) {
+        if let Some(share) = self.by_user.remove(user) {
+            self.by_renewal.remove(&(share.renewal, user.clone()));
         }
         if count > 0 {
             let renewal = now + RENEWAL;
-            self.written.insert(user.clone(), Written { count, renewal });
+            self.by_user.insert(user.clone(), Share { count, renewal });
             self.by_renewal.insert((renewal, user.clone()));
         }
     }
@@ -72,27 +95,42 @@ mod tests {
     #[test]
     fn a_share_is_renewed_as_long_as_it_lasts() {
         let (mut shares, start) = (Shares::default(), Instant::now());
-        shares.change(user("a"));
-        assert_eq!(shares.take(start, 9), [user("a")]);
-        shares.sent(&user("a"), 2, start);
-        assert!(shares.says(&user("a"), 2) && !shares.says(&user("a"), 3) && shares.says(&user("b"), 0));
+        shares.set(&user("a"), 2, start);
         assert!(shares.take(start, 9).is_empty());
         assert_eq!(shares.take(start + RENEWAL, 9), [user("a")]);
-        shares.sent(&user("a"), 0, start + RENEWAL);
+        shares.set(&user("a"), 0, start + RENEWAL);
         assert!(shares.take(start + RENEWAL * 9, 9).is_empty());
-        assert!(shares.written.is_empty() && shares.by_renewal.is_empty());
+        assert!(shares.by_user.is_empty() && shares.by_renewal.is_empty());
+    }
+
+    #[test]
+    fn an_end_is_written_at_once_and_an_allocation_that_nobody_asked_about_soon() {
+        let (mut shares, start) = (Shares::default(), Instant::now());
+        for name in ["less", "more", "asking"] {
+            shares.set(&user(name), 2, start);
+        }
+        shares.look(user("less"), 1, start);
+        shares.look(user("more"), 4, start);
+        shares.look(user("asking"), 4, start);
+        assert_eq!(shares.take(start, 9), [user("less")]);
+        shares.look_again(start + DOUBT / 2, |_| 9);
+        assert!(shares.take(start, 9).is_empty());
+        // What was asked about has been answered by then.
+        shares.look_again(start + DOUBT, |it| if *it == user("more") { 5 } else { 2 });
+        assert_eq!(shares.take(start, 9), [user("more")]);
+        assert_eq!(shares.of(&user("more")), 4);
     }
 
     #[test]
     fn what_has_changed_goes_first_and_nobody_is_written_twice_at_once() {
         let (mut shares, start) = (Shares::default(), Instant::now());
-        for name in ["a", "b", "c"] {
-            shares.sent(&user(name), 1, start);
+        for name in ["a", "b", "c", "d"] {
+            shares.set(&user(name), 1, start);
         }
-        shares.change(user("c"));
-        shares.change(user("d"));
+        shares.look(user("c"), 0, start);
+        shares.look(user("d"), 0, start);
         assert_eq!(shares.take(start + RENEWAL, 3), [user("c"), user("d"), user("a")]);
         shares.change_all();
-        assert_eq!(shares.take(start, 9), [user("a"), user("b"), user("c")]);
+        assert_eq!(shares.take(start, 9), ["a", "b", "c", "d"].map(user));
     }
 }

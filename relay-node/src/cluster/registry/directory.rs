@@ -79,7 +79,7 @@ impl Directory {
     /// Reads the entries of these nodes; those that are not there, or not to be trusted, are left out.
     async fn read(&self, names: &[&NodeName]) -> Result<Vec<Entry>, Away> {
         let keys = names.iter().map(|name| member::key_of(&self.link, name));
-        let commands = keys.map(|key| sample::entry_commands(&key).into_iter().take(1)).flatten().collect();
+        let commands = keys.map(|key| sample::entry_command(&key)).collect();
         let answers = self.link.pipeline(commands).await?;
         let now = unix_millis();
         let open = |(name, answer): (&&NodeName, Value)| match answer {

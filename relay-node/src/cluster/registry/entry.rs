@@ -155,7 +155,7 @@ impl Entry {
 
 /// How far nodes' clocks may be apart, in milliseconds. An entry that somebody keeps and writes back later is
 /// refused for its age; credentials need clocks that are about right anyway.
-const CLOCKS_APART: u64 = 60_000;
+pub(super) const CLOCKS_APART: u64 = 60_000;
 
 /// Whether clients may be sent there at all: no loopback, which libwebrtc refuses, nothing that means another host to
 /// each who reads it.

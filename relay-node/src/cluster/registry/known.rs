@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chosen::Chosen;
-use super::entry::{Distrust, Entry, NodeName};
+use super::entry::{CLOCKS_APART, Distrust, Entry, NodeName};
 use super::snapshot::Choice;
 
 /// How long Redis keeps an entry that is not renewed.
 pub(super) const LIFE: Duration = Duration::from_millis(2500);
+
+/// For how long what a node told last is remembered: later it is refused for its age.
+const REMEMBERED: Duration = Duration::from_millis(2 * CLOCKS_APART);
 
 /// The nodes that are known, each with the choices of it.
 #[derive(Debug, Default)]
@@ -34,40 +37,42 @@ pub(super) struct Known {
 struct Seen {
     entry: Arc<Entry>,
     chosen: Chosen,
+    read: Instant,
     until: Instant,
+    /// It is known no more, but what it told last is remembered, so that nobody can bring that back.
+    is_over: bool,
 }
 
 impl Known {
     /// Takes an entry that Redis keeps for `left` more, as it said to who asked at `now`.
     ///
     /// # Errors
-    /// When a newer one of that node is known.
+    /// When a newer one of that node has been read.
     pub(super) fn take(&mut self, entry: Entry, now: Instant, left: Duration) -> Result<(), Distrust> {
-        let left = left.min(LIFE);
-        let until = now + left;
+        let until = now + left.min(LIFE);
         let told = until.checked_sub(LIFE).unwrap_or(now);
-        match self.nodes.get_mut(&entry.name) {
-            Some(seen) if seen.entry.life == entry.life => {
-                if entry.renewal < seen.entry.renewal {
-                    return Err(Distrust::Old);
-                }
-                // Kept longer without being renewed: that was not the node.
-                if entry.renewal > seen.entry.renewal {
-                    seen.until = until;
-                }
-                seen.chosen.settle(told);
-                seen.entry = Arc::new(entry);
-            }
-            Some(seen) if seen.entry.life > entry.life => return Err(Distrust::Old),
-            Some(seen) => *seen = Seen::new(entry, until),
-            None => {
-                self.nodes.insert(entry.name.clone(), Seen::new(entry, until));
-            }
+        let Some(seen) = self.nodes.get_mut(&entry.name).filter(|seen| seen.entry.life >= entry.life) else {
+            let name = entry.name.clone();
+            let entry = Arc::new(entry);
+            self.nodes
+                .insert(name, Seen { entry, chosen: Chosen::default(), read: now, until, is_over: false });
+            return Ok(());
+        };
+        if seen.entry.life > entry.life || seen.entry.renewal > entry.renewal {
+            return Err(Distrust::Old);
         }
+        // Kept longer without being renewed: that was not the node.
+        if entry.renewal > seen.entry.renewal {
+            seen.until = until;
+            seen.chosen.settle(told);
+            seen.entry = Arc::new(entry);
+        }
+        seen.read = now;
+        seen.is_over = seen.until <= now;
         Ok(())
     }
 
-    /// Redis did not answer: nothing is forgotten from now on.
+    /// Redis did not answer: nobody is forgotten from now on.
     pub(super) fn keep(&mut self) {
         self.away = true;
     }
@@ -76,17 +81,18 @@ impl Known {
     pub(super) fn answered(&mut self, now: Instant, has_lost: bool) {
         if std::mem::take(&mut self.away) || has_lost {
             self.grace = Some(now + LIFE);
-            for seen in self.nodes.values_mut() {
+            for seen in self.nodes.values_mut().filter(|seen| !seen.is_over) {
                 seen.until = seen.until.max(now + LIFE);
             }
         }
     }
 
-    /// Forgets all but these, unless others may be there that have not told of themselves again.
+    /// Knows none but these any more, unless others may be there that have not told of themselves again.
     pub(super) fn keep_only(&mut self, names: &[NodeName], now: Instant) {
         if self.grace.is_none_or(|end| end <= now) {
             self.grace = None;
-            self.nodes.retain(|name, _| names.contains(name));
+            let others = self.nodes.iter_mut().filter(|(name, _)| !names.contains(name));
+            others.for_each(|(_, seen)| seen.is_over = true);
         }
     }
 
@@ -95,36 +101,30 @@ impl Known {
         self.nodes.values_mut().for_each(|seen| seen.chosen.mark(now));
     }
 
-    /// Forgets the nodes whose time is over.
+    /// Knows those no more whose time is over.
     pub(super) fn lapse(&mut self, now: Instant) {
         if !self.away {
-            self.nodes.retain(|_, seen| seen.until > now);
+            self.nodes.values_mut().for_each(|seen| seen.is_over |= seen.until <= now);
         }
+        self.nodes.retain(|_, seen| !seen.is_over || now.duration_since(seen.read) < REMEMBERED);
     }
 
     /// When the next one's time is over.
     pub(super) fn next_lapse(&self) -> Option<Instant> {
-        if self.away { None } else { self.nodes.values().map(|seen| seen.until).min() }
+        if self.away { None } else { self.known().map(|seen| seen.until).min() }
     }
 
     /// All of them.
     pub(super) fn choices(&self) -> impl Iterator<Item = Choice> {
-        self.nodes.values().map(|seen| Choice {
+        self.known().map(|seen| Choice {
             entry: Arc::clone(&seen.entry),
             chosen: Arc::clone(seen.chosen.count()),
             own: false,
         })
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-}
-
-impl Seen {
-    fn new(entry: Entry, until: Instant) -> Self {
-        Self { entry: Arc::new(entry), chosen: Chosen::default(), until }
+    fn known(&self) -> impl Iterator<Item = &Seen> {
+        self.nodes.values().filter(|seen| !seen.is_over)
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
         fn knows(&mut self, name: &str, at: u64) -> bool {
             let at = self.at(at);
             self.known.lapse(at);
-            self.known.nodes.contains_key(name)
+            self.known.choices().any(|choice| choice.entry.name.as_str() == name)
         }
     }
 
@@ -209,6 +209,21 @@ mod tests {
         assert_eq!(world.take(of(before), 200, 2500), Err(Distrust::Old));
         world.take(of(before + 2), 300, 2500).unwrap();
         assert_eq!(world.known.choices().next().unwrap().entry.life.began_at, before + 2);
+    }
+
+    #[test]
+    fn nobody_can_bring_back_what_a_dead_node_told() {
+        let mut world = World::new();
+        world.take(renewed(5), 0, 2500).unwrap();
+        assert!(!world.knows("a", 2500));
+        world.take(renewed(5), 3000, 2500).unwrap();
+        assert!(!world.knows("a", 3000));
+        assert_eq!(world.take(renewed(4), 3000, 2500), Err(Distrust::Old));
+        world.take(renewed(6), 3500, 2500).unwrap();
+        assert!(world.knows("a", 3500));
+        // Its age speaks for itself by then.
+        world.knows("a", 200_000);
+        assert!(world.known.nodes.is_empty());
     }
 
     #[test]

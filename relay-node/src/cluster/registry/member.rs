@@ -62,8 +62,8 @@ pub struct Member {
     /// When that was, and whether Redis has lost it since.
     written_at: Option<Instant>,
     has_lost: bool,
-    /// Whether a node that began later has the same name: that one is meant.
-    displaced: bool,
+    /// A node that began later has the same name: that one is meant.
+    displaced_by: Option<Life>,
     /// Names in the sets that nobody bears.
     dead: BTreeSet<Vec<u8>>,
     /// Keys that hold what the fleet never writes there.
@@ -100,7 +100,7 @@ impl Member {
             written: Vec::new(),
             written_at: None,
             has_lost: false,
-            displaced: false,
+            displaced_by: None,
             dead: BTreeSet::new(),
             broken: BTreeSet::new(),
             warned: None,
@@ -127,7 +127,7 @@ impl Member {
         if result.is_err() {
             self.known.keep();
         }
-        self.tally.set("nodes_known", self.known.len() as u64 + 1);
+        self.tally.set("nodes_known", self.choices().len() as u64);
         result
     }
 
@@ -182,7 +182,7 @@ impl Member {
         let mut names = self.tell(entry, now).await?;
         let commands = names.iter().flat_map(|name| {
             let key = key_of(&self.link, name);
-            sample::entry_commands(&key).map(|command| (key.clone(), command))
+            [sample::entry_command(&key), sample::left_command(&key)].map(|command| (key.clone(), command))
         });
         let asked = Instant::now();
         let answers = self.ask(commands.collect()).await?;
@@ -216,7 +216,7 @@ impl Member {
         }
         let own = commands.len();
         commands.push((self.key.clone(), self.write(entry)));
-        if !self.displaced {
+        if self.displaced_by.is_none() {
             for sets in self.sets.iter().filter(|sets| entry.families().any(|family| family == sets.family)) {
                 commands.extend(sets.keys().flat_map(|key| enter(key, entry)));
             }
@@ -241,9 +241,8 @@ impl Member {
 
     /// Writes the own entry and asks for the one before it; only asks while another node has this name.
     fn write(&mut self, entry: &Entry) -> Cmd {
-        if self.displaced {
-            let [read, _] = sample::entry_commands(&self.key);
-            return read;
+        if self.displaced_by.is_some() {
+            return sample::entry_command(&self.key);
         }
         self.written = self.seal.seal(&self.key, self.identity.name.as_str(), 0, &entry.encode());
         let mut write = cmd("SET");
@@ -260,21 +259,26 @@ impl Member {
         let life = former.map(|entry| entry.life);
         let expected = self.written_at.is_some_and(|at| asked.duration_since(at) < LIFE - ON_THE_WAY);
         self.has_lost = expected && life.is_none();
-        self.written_at = (!self.displaced).then_some(asked);
-        let displaced = life.is_some_and(|life| life > self.identity.life);
-        if displaced != self.displaced {
-            self.displaced = displaced;
-            let name = &self.identity.name;
-            let why = displaced.then(|| {
-                format!(
-                    "a node that began later is called {name} too, and clients are sent to that one: end this one, \
-                     or give it another name (cluster.node)"
-                )
-            });
-            if let Some(why) = &why {
-                tracing::warn!("{why}");
-            }
-            self.tally.trouble("registry", why);
+        // What was just asked wrote it, unless another one is meant.
+        self.written_at = self.displaced_by.is_none().then_some(asked);
+        let newer = life.filter(|life| *life > self.identity.life);
+        if newer.is_some() == self.displaced_by.is_some() {
+            return;
+        }
+        let name = &self.identity.name;
+        let why = newer.map(|_| {
+            format!(
+                "a node that began later is called {name} too, and clients are sent to that one: end this one, or \
+                 give it another name (cluster.node)"
+            )
+        });
+        if let Some(why) = &why {
+            tracing::warn!("{why}");
+        }
+        self.tally.trouble("registry", why);
+        if let Some(ended) = std::mem::replace(&mut self.displaced_by, newer) {
+            // It is the one that is meant from now on: others remember the one that was.
+            self.identity.life.began_at = now.max(ended.began_at + 1);
         }
     }
 

@@ -49,12 +49,18 @@ impl Sets {
     }
 }
 
-/// What asks for a node's entry, at most as much as an entry can be, and how long Redis keeps it.
-pub(super) fn entry_commands(key: &str) -> [Cmd; 2] {
-    let (mut entry, mut left) = (cmd("GETRANGE"), cmd("PTTL"));
-    entry.arg(key).arg(0).arg(wire::LONGEST);
-    left.arg(key);
-    [entry, left]
+/// What asks for a node's entry, at most as much as an entry can be.
+pub(super) fn entry_command(key: &str) -> Cmd {
+    let mut command = cmd("GETRANGE");
+    command.arg(key).arg(0).arg(wire::LONGEST);
+    command
+}
+
+/// What asks for how long Redis keeps it.
+pub(super) fn left_command(key: &str) -> Cmd {
+    let mut command = cmd("PTTL");
+    command.arg(key);
+    command
 }
 
 /// The names in an answer, and what there is beside names.

@@ -11,8 +11,8 @@ use crate::cluster::node::{Load, TlsNames};
 /// Bytes of the longest entry that is read, sealed.
 pub(super) const LONGEST: usize = 2048;
 
-/// Bytes of a zone, of a version, and of what is told to a person.
-const LONGEST_TEXT: usize = 200;
+/// Bytes of a zone (as the configuration allows), of a version, and of what is told to a person.
+const LONGEST_TEXT: usize = 253;
 /// Bytes of a name in the DNS.
 const LONGEST_DOMAIN: usize = 253;
 /// One for each transport and family.

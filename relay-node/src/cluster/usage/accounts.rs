@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use turn::credentials::UserId;
 
 use super::{Line, Used};
-use crate::cluster::allocations::Filter;
+use crate::cluster::allocations::{Filter, Name};
 use crate::cluster::link::{Away, Link, Script};
 use crate::cluster::seal::Seal;
 use crate::cluster::tally::Tally;
@@ -98,6 +98,19 @@ impl Accounts {
             }
             other => other,
         }
+    }
+
+    /// What was told of allocations that live, each with whose it is: nothing of one that nobody told of.
+    ///
+    /// # Errors
+    /// When Redis does not say.
+    pub async fn told(&self, allocations: &[(&UserId, Name)]) -> Result<Vec<Used>, Away> {
+        let ask = |(user, name): &(&UserId, Name)| {
+            cmd("HGET").arg(self.key(&self.name_of(user))).arg(format!("@{name}")).take()
+        };
+        let answers = self.link.pipeline(allocations.iter().map(ask).collect()).await?;
+        let used = |answer| from_redis_value::<String>(answer).ok().and_then(|cell| used_of(&cell));
+        Ok(answers.into_iter().map(|answer| used(answer).unwrap_or_default()).collect())
     }
 
     /// Makes users be found of whom something was told, and forgets those of whom nothing was for long.
@@ -254,6 +267,13 @@ fn user_of(plain: &[u8]) -> Option<UserId> {
     }
 }
 
+/// What a cell of the script says; no more than its numbers can be without being rounded.
+fn used_of(cell: &str) -> Option<Used> {
+    let mut numbers = cell.split(' ').map(str::parse);
+    let mut next = || numbers.next()?.ok().filter(|number: &u64| *number <= 1 << 53);
+    Some(Used { to_peers: next()?, to_client: next()?, millis: next()? })
+}
+
 /// Whether Redis refuses the script for what is there: nothing that the script wrote.
 pub(super) fn is_poisoned_by(error: &RedisError) -> bool {
     matches!(error.code(), Some("WRONGTYPE" | "ERR"))
@@ -277,5 +297,16 @@ mod tests {
         assert_ne!(plain(&users[0]), plain(&users[1]));
         assert_eq!(user_of(b""), None);
         assert_eq!(user_of(b"\x02alice"), None);
+    }
+
+    #[test]
+    fn what_was_told_is_read_as_it_was_written_and_nothing_that_could_overflow() {
+        let used = Used { to_peers: 1, to_client: 0, millis: 1 << 53 };
+        assert_eq!(used_of("1 0 9007199254740992 1800000000"), Some(used));
+        for other in
+            ["", "1 2", "1 2 x 4", "-1 2 3 4", "1 2 9007199254740993 4", "18446744073709551616 2 3 4"]
+        {
+            assert_eq!(used_of(other), None, "{other}");
+        }
     }
 }

@@ -9,6 +9,8 @@
 //! [`Meter`] keeps what has ended one by one, up to a bound, then the sum for each user, up to another one; what it
 //! has no room for is counted and lost.
 //!
+//! Sums are not sealed, since Redis adds to them: whoever can write there can falsify usage, and nothing else by it.
+//!
 //! Sorted sets `users:0` ... `users:f` have the keys of all users, those of a tenant in one of them: Redis is never
 //! asked for all its keys. Usage that nobody has added to for 35 days is forgotten.
 

@@ -1,6 +1,6 @@
 //! Checks the files that the fleet's settings name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -33,7 +33,7 @@ pub(super) fn identity(
 }
 
 /// Checks that the file has a certificate in it.
-pub(super) fn authority(problems: &mut Problems, files: &Files, field: &str, path: &PathBuf) {
+pub(super) fn authority(problems: &mut Problems, files: &Files, field: &str, path: &Path) {
     let Some(bytes) = bytes_of(problems, files, field, path, false) else { return };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     if !certificates.is_ok_and(|certificates| !certificates.is_empty()) {
@@ -46,7 +46,7 @@ pub(super) fn bytes_of(
     problems: &mut Problems,
     files: &Files,
     field: &str,
-    path: &PathBuf,
+    path: &Path,
     is_secret: bool,
 ) -> Option<Vec<u8>> {
     match files.read(path) {

@@ -173,6 +173,7 @@ mod tests {
 
     use super::super::message::Request;
     use super::*;
+    use crate::serve::fleet::Kept;
 
     fn ends() -> (Line, Line) {
         let (one, other) = StdUnixStream::pair().unwrap();
@@ -200,7 +201,7 @@ mod tests {
     async fn a_message_longer_than_the_sockets_buffer_arrives_whole() {
         let (mut new, mut old) = ends();
         let configuration: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-        let settings = Request::Settings { configuration };
+        let settings = Request::Settings { configuration, fleet: Kept::default() };
         let sent = settings.clone();
         let sending = tokio::spawn(async move { new.send(&sent, &[]).await });
         assert_eq!(old.receive::<Request>().await.unwrap().0, settings);

@@ -28,7 +28,6 @@ pub fn fleet(urls: &[String]) -> Cluster {
         redirect: turn::Redirect::Known,
         fleet_key: Secret::new("0123456789abcdef0123456789abcdef"),
         capacity: 1_000,
-        redirect: turn::Redirect::default(),
         redis: Redis {
             mode: RedisMode::Single,
             urls: urls.to_vec(),

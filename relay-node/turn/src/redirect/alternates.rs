@@ -18,6 +18,25 @@ pub struct Alternates {
     udp: PerFamily<Vec<Way>>,
     tcp: PerFamily<Vec<Way>>,
     tls: PerFamily<Vec<Way>>,
+    chosen_by: ChosenBy,
+}
+
+/// How often each user was sent somewhere by this snapshot. Some share a cell, by the hash of their names: the
+/// choices of the one are not counted then where the other has made too many, and that is all.
+#[derive(Debug)]
+struct ChosenBy(Box<[AtomicU32]>);
+
+/// Cells of [`ChosenBy`].
+const CELLS: usize = 1024;
+
+/// Who is to be sent somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traveller<'a> {
+    pub(crate) five_tuple: &'a FiveTuple,
+    /// The user's name, hashed.
+    pub(crate) user: u64,
+    /// How many allocations that user may have: no more choices count, so that nobody makes nodes look full.
+    pub(crate) most: u32,
 }
 
 /// A node that clients can be sent to.
@@ -82,16 +101,17 @@ impl Alternates {
     /// room. So nobody is sent to a full node, and a crowd is not sent to one alone.
     pub(crate) fn choose(
         &self,
-        client: &FiveTuple,
+        client: &Traveller<'_>,
         draining: bool,
         random: &mut impl Rng,
     ) -> Option<Target<'_>> {
+        let Traveller { five_tuple, user, most } = *client;
+        let FiveTuple { client, server, transport } = *five_tuple;
         let fits = |way: &&Way| {
             let node = self.nodes.get(way.node);
-            way.address != client.server.get()
-                && node.is_some_and(|node| node.left() > 0 && !(draining && node.own))
+            way.address != server.get() && node.is_some_and(|node| node.left() > 0 && !(draining && node.own))
         };
-        let ways = self.ways(client.transport).get(client.client.family());
+        let ways = self.ways(transport).get(client.family());
         let fitting = ways.iter().filter(fits).count();
         if fitting == 0 {
             return None;
@@ -102,8 +122,10 @@ impl Alternates {
         let left = |way: &&Way| self.nodes.get(way.node).map(Alternate::left);
         let way = candidates.into_iter().flatten().max_by_key(left)?;
         let node = self.nodes.get(way.node)?;
-        node.chosen.fetch_add(1, Ordering::Relaxed);
-        let domain = node.domain.as_deref().filter(|_| client.transport == Transport::Tls);
+        if self.chosen_by.counts(user, most) {
+            node.chosen.fetch_add(1, Ordering::Relaxed);
+        }
+        let domain = node.domain.as_deref().filter(|_| transport == Transport::Tls);
         Some(Target { address: way.address, domain })
     }
 
@@ -121,6 +143,21 @@ impl Alternates {
             Transport::Tcp => &mut self.tcp,
             Transport::Tls => &mut self.tls,
         }
+    }
+}
+
+impl Default for ChosenBy {
+    fn default() -> Self {
+        Self((0..CELLS).map(|_| AtomicU32::new(0)).collect())
+    }
+}
+
+impl ChosenBy {
+    /// Counts one more for a user, unless it has had as many as it may.
+    fn counts(&self, user: u64, most: u32) -> bool {
+        let Some(cell) = self.0.get(user as usize % CELLS) else { return false };
+        let more = |count: u32| (count < most).then_some(count + 1);
+        cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 

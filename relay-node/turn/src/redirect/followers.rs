@@ -73,7 +73,7 @@ const KINDS: [Kind; 6] = [
             Integrity,
         ],
     },
-    // libjuice.
+    // libjuice. Versions differ in whether they take up the password algorithms that they are offered.
     Kind {
         follows_over: &[Udp],
         shape: &[
@@ -83,7 +83,10 @@ const KINDS: [Kind; 6] = [
             Named,
             Exactly(A::REALM),
             Exactly(A::NONCE),
+            Maybe(A::PASSWORD_ALGORITHMS),
+            Maybe(A::PASSWORD_ALGORITHM),
             Integrity,
+            Maybe(A::MESSAGE_INTEGRITY_SHA256),
             Exactly(A::FINGERPRINT),
         ],
     },

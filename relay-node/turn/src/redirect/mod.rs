@@ -8,6 +8,7 @@ mod followers;
 use std::sync::Arc;
 
 pub(crate) use alternates::Target;
+use alternates::Traveller;
 pub use alternates::{Alternate, Alternates};
 
 use crate::address::Entrance;
@@ -129,7 +130,9 @@ impl Turn {
         if !self.settings.redirect.follows(&request.message, five_tuple.transport, request.name) {
             return Redirection::NotFollowing;
         }
-        let chosen = self.alternates.choose(five_tuple, self.draining.is_some(), &mut self.random);
+        let (user, most) = (self.hasher.hash_one(request.user()), self.settings.limits.user.allocations);
+        let client = Traveller { five_tuple, user, most };
+        let chosen = self.alternates.choose(&client, self.draining.is_some(), &mut self.random);
         let Some(target) = chosen else { return Redirection::NoAlternate };
         // With a nonce and the realm, so that the request succeeds there at once.
         let mut nonce = [0; NONCE_LEN];

@@ -86,6 +86,17 @@ fn nothing_but_the_list_says_where_to() {
 }
 
 #[test]
+fn nobody_makes_nodes_look_full_by_coming_again_and_again() {
+    let mut few = settings();
+    few.limits.user.allocations = 5;
+    let nodes = nodes(&[10, 10]);
+    let mut relay = Relay::knowing(few, &nodes);
+    assert_eq!(send(&mut relay, &nodes, 1_000).iter().sum::<u32>(), 5, "as many as one user may have");
+    let mut bob = TestClient::new("198.51.100.8:4000").named("bob", "builder").through_balancer();
+    bob.sent_to(&mut relay);
+}
+
+#[test]
 fn a_counter_that_is_over_its_room_is_no_room() {
     let node = Alternate { chosen: Arc::new(AtomicU32::new(u32::MAX)), ..node(&["203.0.113.11"]) };
     let mut relay = Relay::knowing(settings(), &[node]);

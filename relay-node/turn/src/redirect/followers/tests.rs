@@ -1,6 +1,6 @@
 use stun::attribute::{
-    EvenPort, Nonce, PasswordAlgorithms, Realm, RequestedAddressFamily, RequestedTransport, Software,
-    Userhash, Username,
+    EvenPort, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm, RequestedAddressFamily,
+    RequestedTransport, Software, Userhash, Username,
 };
 use stun::{BufferFull, Class, Key, MessageWriter, Method, TransactionId};
 
@@ -18,6 +18,8 @@ const REALM: Write = |writer| writer.attribute(&Realm(b"example.org")).map(drop)
 const NONCE: Write = |writer| writer.attribute(&Nonce(b"obMatJos2AAAB")).map(drop);
 const M: Write = |writer| writer.integrity_sha1(&key()).map(drop);
 const M256: Write = |writer| writer.integrity_sha256(&key()).map(drop);
+const ALGORITHMS: Write = |writer| writer.attribute(&PasswordAlgorithms::SHA256_MD5).map(drop);
+const SHA256: Write = |writer| writer.attribute(&PasswordAlgorithm::Sha256).map(drop);
 const F: Write = |writer| writer.fingerprint().map(drop);
 const FAMILY: Write =
     |writer| writer.attribute(&RequestedAddressFamily(stun::attribute::AddressFamily::V4)).map(drop);
@@ -33,6 +35,8 @@ const FIREFOX: &[Write] = &[R, L3600, U, REALM, NONCE, M, F];
 const NICE: &[Write] = &[LIBNICE, R, REALM, NONCE, U, M];
 const JUICE: &[Write] = &[L600, R, LIBJUICE, U, REALM, NONCE, M, F];
 const JUICE_WITH_HASH: &[Write] = &[L600, R, LIBJUICE, USERHASH, REALM, NONCE, M256, F];
+const JUICE_WITH_ALGORITHMS: &[Write] =
+    &[L600, R, LIBJUICE, USERHASH, REALM, NONCE, ALGORITHMS, SHA256, M, M256, F];
 const UCLIENT: &[Write] = &[R, L777, FAMILY, U, NONCE, REALM, M, F];
 const UCLIENT_WITH_RTCP: &[Write] = &[R, L777, EVEN, FAMILY, U, NONCE, REALM, M, F];
 const PION: &[Write] = &[R, U, REALM, NONCE, M, F];
@@ -66,7 +70,7 @@ fn those_who_follow_are_known_by_their_allocate() {
     assert_eq!(known(CHROMIUM), ALL);
     assert_eq!(known(FIREFOX), [Udp, Tcp]);
     assert_eq!(known(NICE), [Udp, Tcp]);
-    for juice in [JUICE, JUICE_WITH_HASH] {
+    for juice in [JUICE, JUICE_WITH_HASH, JUICE_WITH_ALGORITHMS] {
         assert_eq!(known(juice), [Udp]);
     }
     for uclient in [UCLIENT, UCLIENT_WITH_RTCP] {

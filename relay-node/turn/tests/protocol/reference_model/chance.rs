@@ -21,12 +21,17 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
     let limits =
         prop_oneof![3 => Just(Limits::Tight), 6 => Just(Limits::Wide), 1 => Just(Limits::Exactly(0))];
     let seldom = || prop::bool::weighted(0.2);
-    (limits, any::<bool>(), seldom(), seldom()).prop_map(|(limits, denied, without_bob, moved)| Rules {
-        limits,
-        denied,
-        without_bob,
-        moved,
-    })
+    let fleet = prop_oneof![3 => Just(None), 3 => Just(Some(true)), 1 => Just(Some(false))];
+    (limits, any::<bool>(), seldom(), seldom(), seldom(), fleet).prop_map(
+        |(limits, denied, without_bob, bob_revoked, moved, fleet)| Rules {
+            limits,
+            denied,
+            without_bob,
+            bob_revoked,
+            moved,
+            fleet,
+        },
+    )
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -56,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => client().prop_map(|client| Step::Packets { client }),
         4 => wait(prop_oneof![2 => 1..20_u64, 1 => 100..350_u64]),
         1 => rules().prop_map(Step::Swap),
+        1 => client().prop_map(|client| Step::End { client }),
     ]
 }
 

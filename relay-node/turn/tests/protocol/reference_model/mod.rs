@@ -91,8 +91,9 @@ fn compare(system: &mut System, model: &mut Model, step: Step) -> Result<(), Tes
         }
         Step::Swap(rules) => {
             system.swap(&rules);
-            model.rules = rules;
+            model.swap(rules);
         }
+        Step::End { client } => prop_assert_eq!(system.end(client), model.end(client)),
     }
     for worker in 0..system.workers.len() {
         prop_assert_eq!(system.counts(worker), model.counts(worker), "worker {}", worker);

@@ -24,7 +24,7 @@ pub(crate) struct Asked {
     pub(crate) request: Request,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) rules: Rules,
     node: Node,
@@ -82,13 +82,25 @@ impl Model {
         self.workers = workers;
     }
 
+    /// Other rules: who is revoked has nothing any more.
+    pub(crate) fn swap(&mut self, rules: Rules) {
+        self.rules = rules;
+        let bobs = |client: usize| self.rules.bob_revoked && self.users[client] == b"bob";
+        self.allocations.retain(|client, _| !bobs(*client));
+    }
+
+    /// Ends a client's allocation, and tells whether there was one.
+    pub(crate) fn end(&mut self, client: usize) -> bool {
+        self.allocations.remove(&client).is_some()
+    }
+
     /// What a request is answered. `said` is what the relay answered, and `failures` what it met.
     pub(crate) fn answer(&mut self, asked: &Asked, failures: &Failures, said: &Said) -> Said {
         // A live allocation goes on in the realm that it began in, but not without its user.
         let kept = self.allocations.get(&asked.client).map(|it| it.realm.as_str());
-        let known = self.rules.users().iter().any(|(name, _)| name.as_bytes() == self.users[asked.client]);
         let current = self.rules.realm();
-        if !known || ![Some(current), kept].contains(&Some(asked.realm.as_str())) {
+        let refused = self.rules.refuse(&self.users[asked.client]);
+        if refused || ![Some(current), kept].contains(&Some(asked.realm.as_str())) {
             let realm = Some(kept.unwrap_or(current).to_owned());
             return Said { code: 401, realm, ..Said::default() };
         }
@@ -131,6 +143,14 @@ impl Model {
         }
         if self.allocations.len() >= total.allocations {
             return Err(508);
+        }
+        // The fleet is asked about what the node would give, and nothing is lost by its refusal.
+        if self.rules.fleet == Some(false) {
+            let can_be_had = match wish.port {
+                Port::Reserved(token) => self.clone().redeem(token, asked.client).is_some(),
+                port => families.iter().any(|family| !self.free(*family, port).is_empty()),
+            };
+            return Err(if can_be_had { 486 } else { 508 });
         }
 
         let mut answer = Said { lifetime: Some(grant(wish.lifetime)), ..Said::default() };

@@ -5,8 +5,10 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex};
 
 use stun::attribute::AddressFamily;
+use turn::credentials::UserId;
 use turn::{
-    AnswerBudget, Credentials, Ledger, Nonces, PeerPolicy, Quota, Realm, RelayAddresses, Settings, Transport,
+    AnswerBudget, Credentials, Ledger, Nonces, PeerPolicy, Quota, Realm, RelayAddresses, Revoked, Settings,
+    Transport,
 };
 
 use crate::support::{REALM, Relay, Store, TestClient, at, relay_addresses, settings};
@@ -35,8 +37,12 @@ pub(crate) struct Rules {
     pub(crate) denied: bool,
     /// Whether Bob is a user no more.
     pub(crate) without_bob: bool,
+    /// Whether Bob is revoked.
+    pub(crate) bob_revoked: bool,
     /// Whether the realm has changed.
     pub(crate) moved: bool,
+    /// What the fleet says to one allocation more, if it is asked.
+    pub(crate) fleet: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,8 +97,11 @@ impl Node {
         let ledger = Arc::new(Ledger::new(self.addresses(), self.ports.clone()));
         let budget = Arc::new(AnswerBudget::new([0; 32]));
         let worker = |number| {
-            Relay::sharing(self.settings(rules), Arc::clone(&ledger), Arc::clone(&budget), number)
-                .recording(store)
+            let settings = self.settings(rules);
+            let relay = Relay::sharing(settings, Arc::clone(&ledger), Arc::clone(&budget), number);
+            let mut relay = relay.recording(store);
+            relay.fleet = rules.fleet;
+            relay
         };
         numbers.map(worker).collect()
     }
@@ -110,6 +119,9 @@ impl Node {
         settings.realm = Realm::new(rules.realm()).unwrap();
         settings.credentials = Credentials::new(&settings.realm, rules.users(), vec![]).unwrap();
         let [user, total] = rules.limits();
+        settings.asks_quota = rules.fleet.is_some();
+        let bob = rules.bob_revoked.then(|| Revoked::User(UserId::long_term("bob")));
+        settings.revocations = Arc::new(bob.into_iter().collect());
         settings.limits.user = quota(user);
         settings.limits.total = quota(total);
         settings.nonces = Nonces::new(vec![[7; 32]], 1_000_000, true);
@@ -128,6 +140,12 @@ impl Rules {
     pub(crate) fn users(&self) -> &'static [(&'static str, &'static str)] {
         let all = &[("alice", "wonderland"), ("bob", "builder")];
         if self.without_bob { &all[..1] } else { all }
+    }
+
+    /// Whether requests of `user` are refused.
+    pub(crate) fn refuse(&self, user: &[u8]) -> bool {
+        let known = self.users().iter().any(|(name, _)| name.as_bytes() == user);
+        !known || self.bob_revoked && user == b"bob"
     }
 
     /// As much as there are ports, for a user and for all together.

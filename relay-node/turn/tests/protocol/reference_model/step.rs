@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Wait { seconds: u64, late: Option<usize> },
     /// Other settings for all workers.
     Swap(Rules),
+    /// Somebody who runs the node ends a client's allocation.
+    End { client: usize },
     /// The node dies without a word, and another one with so many workers goes on from its records.
     Restart { workers: usize },
 }

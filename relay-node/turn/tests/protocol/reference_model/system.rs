@@ -163,7 +163,19 @@ impl System {
         self.rules = rules.clone();
         for worker in &mut self.workers {
             worker.apply(self.node.settings(rules));
+            worker.fleet = rules.fleet;
+            assert_eq!(worker.drain(), []);
         }
+    }
+
+    /// Ends a client's allocation, and tells whether there was one.
+    pub(crate) fn end(&mut self, client: usize) -> bool {
+        let worker = self.worker_of(client);
+        let worker = &mut self.workers[worker];
+        let five_tuple = self.clients[client].path.five_tuple;
+        let ended = worker.turn.end(worker.now, &|session| *session.five_tuple == five_tuple);
+        assert_eq!(worker.drain(), []);
+        ended == 1
     }
 
     pub(crate) fn counts(&self, worker: usize) -> Counts {

@@ -90,6 +90,8 @@ pub struct Relay {
     /// How the next sockets fail, on IPv4 and on IPv6 addresses.
     pub failing: [VecDeque<OpenError>; 2],
     pub events: Vec<Event>,
+    /// What the fleet answers at once, if it does.
+    pub fleet: Option<bool>,
     /// What the fleet was asked, and has not answered yet.
     pub questions: Vec<(QuotaTicket, UserId)>,
     /// What its driver keeps of it.
@@ -169,6 +171,7 @@ impl Relay {
             exhausted: false,
             failing: Default::default(),
             events: Vec::new(),
+            fleet: None,
             questions: Vec::new(),
             store: Arc::default(),
         }
@@ -301,7 +304,10 @@ impl Relay {
                     continue;
                 }
                 Some(Output::AskQuota { ticket, user }) => {
-                    self.questions.push((ticket, user));
+                    match self.fleet {
+                        Some(granted) => self.turn.quota_answered(self.now, ticket, granted),
+                        None => self.questions.push((ticket, user)),
+                    }
                     continue;
                 }
                 Some(Output::Record(change)) => {
