@@ -21,7 +21,6 @@ pub mod credential;
 pub mod crowd;
 pub mod fleet;
 pub mod libdatachannel;
-pub mod libnice;
 pub mod network;
 pub mod pace;
 pub mod passers_by;

@@ -4,7 +4,6 @@ use std::{
     env, fmt,
     fs::File,
     io::{self, Write as _},
-    net::{Ipv4Addr, SocketAddrV4},
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::PathBuf,
     process::Command,
@@ -14,7 +13,7 @@ use std::{
 use procfs::ProcResult;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
-use testbed::{Process, Redis, family, memory, within};
+use testbed::{Process, family, memory, within};
 
 use crate::{
     lab::{Lab, RELAY, RELAY_PORTS, SERVER},
@@ -28,9 +27,6 @@ pub const PASSWORD: &str = "a password for the benchmark";
 /// The realm of every server.
 const REALM: &str = "bench.example";
 
-/// Where the fleet's Redis is, in the server's namespace.
-const REDIS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 6379);
-
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -39,8 +35,6 @@ pub enum Contender {
     Edgerelay,
     /// The same without one.
     EdgerelayWithoutKeeper,
-    /// The same as a node of a fleet, with a Redis of its own on the load's core.
-    EdgerelayInFleet,
     /// Debian's turnserver, with one relay thread.
     Coturn,
     /// turn-rs, with one thread. It relays between its own clients only.
@@ -53,15 +47,8 @@ pub enum Contender {
 
 impl Contender {
     /// All of them, in the order of a table's columns.
-    pub const ALL: [Self; 7] = [
-        Self::Edgerelay,
-        Self::EdgerelayWithoutKeeper,
-        Self::EdgerelayInFleet,
-        Self::Coturn,
-        Self::TurnRs,
-        Self::Floor,
-        Self::Plain,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Edgerelay, Self::EdgerelayWithoutKeeper, Self::Coturn, Self::TurnRs, Self::Floor, Self::Plain];
 
     /// Whether it speaks TURN.
     pub fn speaks_turn(self) -> bool {
@@ -71,7 +58,7 @@ impl Contender {
     /// Whether it relays such traffic.
     pub fn carries(self, direction: Direction) -> bool {
         match self {
-            Self::Edgerelay | Self::EdgerelayWithoutKeeper | Self::EdgerelayInFleet | Self::Coturn => true,
+            Self::Edgerelay | Self::EdgerelayWithoutKeeper | Self::Coturn => true,
             Self::TurnRs => direction == Direction::Pair,
             Self::Floor | Self::Plain => direction != Direction::Pair,
         }
@@ -83,7 +70,6 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Self::Edgerelay => "EdgeRelay",
             Self::EdgerelayWithoutKeeper => "EdgeRelay without keeper",
-            Self::EdgerelayInFleet => "EdgeRelay in a fleet",
             Self::Coturn => "coturn",
             Self::TurnRs => "turn-rs",
             Self::Floor => "own-I/O forwarder",
@@ -134,7 +120,7 @@ pub enum ServerError {
 
 fn hint(contender: Contender) -> &'static str {
     match contender {
-        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper | Contender::EdgerelayInFleet => {
+        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper => {
             " (is `cargo build --release -p edgerelay` done?)"
         }
         Contender::Coturn => " (is Debian's coturn installed?)",
@@ -147,7 +133,6 @@ fn hint(contender: Contender) -> &'static str {
 pub struct Server {
     contender: Contender,
     process: Process,
-    _redis: Option<Redis>,
     _configuration: File,
     _log: File,
 }
@@ -171,15 +156,11 @@ impl Server {
         };
         let (command, configuration, log) =
             prepare().map_err(|source| ServerError::Configuration { contender, source })?;
-        let is_in_fleet = contender == Contender::EdgerelayInFleet;
-        let redis = is_in_fleet.then(|| Redis::inside(&lab.server, (*REDIS.ip()).into(), &[]));
         let mut process = Process::start(&contender.to_string(), command);
         let state =
             within(PATIENCE, || if answers() { Some(true) } else { (!process.runs()).then_some(false) });
         match state {
-            Some(true) => {
-                Ok(Self { contender, process, _redis: redis, _configuration: configuration, _log: log })
-            }
+            Some(true) => Ok(Self { contender, process, _configuration: configuration, _log: log }),
             Some(false) => Err(ServerError::Ended { contender, output: last_of(&log) }),
             None => Err(ServerError::Silent { contender, output: last_of(&log) }),
         }
@@ -240,7 +221,7 @@ fn command(
     let mut command = lab.server.command("sh");
     command.args(["-c", r#"exec "$@" >>"$0" 2>&1"#, &log, "taskset", "--cpu-list", &stage.core.to_string()]);
     match contender {
-        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper | Contender::EdgerelayInFleet => {
+        Contender::Edgerelay | Contender::EdgerelayWithoutKeeper => {
             command.arg(&stage.edgerelay).args(["serve", "--config", &configuration])
         }
         Contender::Coturn => command.args(["turnserver", "-c", &configuration]),
@@ -267,7 +248,6 @@ fn configuration(contender: Contender) -> String {
     match contender {
         Contender::Edgerelay => edgerelay_configuration(),
         Contender::EdgerelayWithoutKeeper => edgerelay_configuration() + "\n[recovery]\nkeeper = false\n",
-        Contender::EdgerelayInFleet => edgerelay_configuration() + &fleet_configuration(),
         Contender::Coturn => coturn_configuration(),
         Contender::TurnRs => turn_rs_configuration(),
         Contender::Floor | Contender::Plain => String::new(),
@@ -325,20 +305,6 @@ channels = 100_000
 per_source_bytes_per_second = 10_000_000
 total_bytes_per_second = 100_000_000
 "#
-    )
-}
-
-/// A fleet of this one node.
-fn fleet_configuration() -> String {
-    format!(
-        r#"
-[cluster]
-fleet = "bench"
-node = "bench"
-fleet_key = "{:064x}"
-redis.urls = ["redis://{REDIS}"]
-"#,
-        1
     )
 }
 

@@ -103,18 +103,6 @@ fn what_a_keeper_costs_is_told_beside_a_relay_without_one() {
 }
 
 #[test]
-fn what_a_fleet_costs_is_told_beside_a_relay_without_one() {
-    let _cores = alone();
-    let output = bench(&relay(), "edgerelay,edgerelay-in-fleet", "cpu", "up-160-1").output().unwrap();
-    let rows = rows(&output, "| 160 B, client → peer, 1 allocation, smooth |");
-    for row in &rows {
-        assert_eq!(row.len(), 1 + 2 + 1, "the rate, with and without, and a ratio: {row:?}");
-        assert!(row[1..].iter().all(|cell| figure(cell) > 0.0), "{row:?}");
-    }
-    assert!(!rows.is_empty());
-}
-
-#[test]
 fn pairs_of_clients_reach_each_other_through_both_of_their_relayed_addresses() {
     let _cores = alone();
     let output = bench(&relay(), "edgerelay,coturn,floor", "cpu", "pair-160-2").output().unwrap();

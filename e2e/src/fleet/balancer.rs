@@ -121,19 +121,23 @@ impl<'r> Balancer<'r> {
         rules += "}\n";
         if self.spread == Spread::EachDatagram {
             let (known, behind) = PLAIN;
-            rules += "chain datagrams { type filter hook prerouting priority raw;\n";
+            let (mut there, mut back) = (String::new(), String::new());
             for (ip, family) in FAMILIES {
                 let (public, count) = (self.host.address(family), nodes.len());
                 let inner = by(&|node| Region::inner(node, family).to_string());
-                let _ = writeln!(
-                    rules,
+                there += &format!(
                     "{ip} daddr {public} udp dport {known} notrack {ip} daddr set numgen inc mod {count} map {inner} \
-                     udp dport set {behind}\n\
-                     iifname inner meta protocol {ip} udp sport {behind} notrack {ip} saddr set {public} \
-                     udp sport set {known}"
+                     udp dport set {behind}\n"
+                );
+                back += &format!(
+                    "iifname inner meta protocol {ip} udp sport {behind} {ip} saddr set {public} udp sport set {known}\n"
                 );
             }
-            rules += "}\n";
+            // Before it is routed, nothing may come from an address of this host.
+            rules += &format!(
+                "chain there {{ type filter hook prerouting priority raw;\niifname inner udp sport {behind} notrack\n{there}}}\n\
+                 chain back {{ type filter hook postrouting priority srcnat;\n{back}}}\n"
+            );
         }
         if self.source == Source::Hidden {
             rules +=

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::{Redis, eventually_true};
+use testbed::{Redis, eventually, eventually_true};
 
 use crate::binary;
 use crate::certificate::{Certificate, Key};
 use crate::credential::Credential;
+use crate::network::Family;
 use crate::relay::Relay;
 
 pub use balancer::{Balancer, Source, Spread};
@@ -61,6 +62,7 @@ impl<'r> Fleet<'r> {
         let mut fleet = Self { region, nodes: nodes.collect(), redis, internal };
         fleet.nodes.iter_mut().for_each(Relay::await_ready);
         fleet.await_whole();
+        fleet.await_agreement();
         fleet
     }
 
@@ -70,11 +72,21 @@ impl<'r> Fleet<'r> {
     /// When one does not in time.
     pub fn await_whole(&self) {
         eventually_true(SOON, "every node to know all of them", || {
-            self.nodes.iter().all(|node| {
-                node.metric("edgerelay_cluster_up", &[]) as usize == 1
-                    && node.metric("edgerelay_cluster_nodes_known", &[]) as usize == NODES
-            })
+            self.nodes.iter().all(|node| is(node, "up", 1) && is(node, "nodes_known", NODES))
         });
+    }
+
+    /// Waits until nodes take each other's nonces: they have started at once, each with a key of its own.
+    fn await_agreement(&self) {
+        let balancer = Balancer::new(self.region, Spread::EachDatagram, Source::Kept);
+        let is_served = || {
+            let mut newcomer = Newcomer::new(&self.region.network.bob, &balancer, Family::V4, "first");
+            match newcomer.ask() {
+                Ok(Way::Go(there)) => newcomer.go_to(there).and_then(|mut client| client.refresh(0)).is_ok(),
+                Ok(Way::Stay) | Err(_) => false,
+            }
+        };
+        eventually_true(SOON, "nodes to take each other's nonces", || (0..10).all(|_| is_served()));
     }
 
     /// Waits until every node says that the fleet's Redis is out of reach, and that it serves all the same.
@@ -86,16 +98,14 @@ impl<'r> Fleet<'r> {
             self.nodes.iter().all(|node| {
                 let (status, text) = node.readiness();
                 assert_eq!(status, 200, "{text}");
-                text.contains("degraded") && node.metric("edgerelay_cluster_up", &[]) as usize == 0
+                text.contains("Redis") && is(node, "up", 0)
             })
         });
     }
 
-    /// What the fleet answers when an operator gives a command by a node, such as `drain`.
-    ///
-    /// # Panics
-    /// When it refuses.
-    pub fn command(&self, node: usize, command: &[&str]) -> Value {
+    /// What the fleet answers when an operator gives a command by a node, such as `drain`; the error is what it refuses
+    /// with.
+    pub fn command(&self, node: usize, command: &[&str]) -> Result<Value, String> {
         let [certificate, key] = self.internal.for_client(configuration::OPERATOR);
         let mut edgerelay = self.region.host(node).namespace.command(&binary::relay().to_string_lossy());
         edgerelay.args(command).args(["--fleet", NAME, "--output", "json"]);
@@ -103,14 +113,20 @@ impl<'r> Fleet<'r> {
         edgerelay.arg("--certificate").arg(certificate).arg("--key").arg(key);
         edgerelay.arg("--ca-file").arg(self.internal.authority());
         let output = edgerelay.output().expect("the relay is built");
-        let refusal = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "edgerelay {command:?}: {refusal}");
-        serde_json::from_slice(&output.stdout).expect("it is JSON")
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).expect("it is JSON"))
     }
 
     /// A credential that the fleet gives out for a client that goes where it is sent.
+    ///
+    /// # Panics
+    /// When it does not in time.
     pub fn issue(&self, user: &str) -> Credential {
-        let issued = self.command(0, &["issue", "--user", user, "--follows-redirects"]);
+        let command = ["issue", "--user", user, "--follows-redirects"];
+        // Until the fleet has agreed upon a secret, there is none.
+        let issued = eventually(SOON, "a credential", || self.command(0, &command).ok());
         let field = |name: &str| issued[name].as_str().expect("a text").to_owned();
         Credential { username: field("username"), password: field("password") }
     }
@@ -119,4 +135,10 @@ impl<'r> Fleet<'r> {
     pub fn authority(&self) -> PathBuf {
         self.nodes[0].certificate().authority()
     }
+}
+
+/// Whether a node says that about its fleet, which it does not from its first moment on.
+fn is(node: &Relay<'_>, what: &str, value: usize) -> bool {
+    let (metrics, wanted) = (node.metrics(), format!("edgerelay_cluster_{what} {value}"));
+    metrics.lines().any(|line| line == wanted)
 }

@@ -45,17 +45,17 @@ impl<'r> Newcomer<'r> {
         Self { party, credential, client, challenge: None }
     }
 
-    /// Asks for an allocation.
+    /// Asks for an allocation; the error is the code that it is refused with.
     ///
     /// # Panics
-    /// When it is refused.
-    pub fn ask(&mut self) -> Way {
+    /// When a 300 names no address or several.
+    pub fn ask(&mut self) -> Result<Way, u16> {
         let request = Request::Allocate(Allocate::default());
         let bytes =
             self.client.signed(Method::ALLOCATE, |writer| request.attributes(writer).expect("there is room"));
         let reply = self.client.ask(&bytes);
         match reply.code() {
-            None => Way::Stay,
+            None => Ok(Way::Stay),
             Some(300) => {
                 let message = reply.message();
                 let alternates: Vec<_> = message.all::<AlternateServer>().collect();
@@ -63,9 +63,9 @@ impl<'r> Newcomer<'r> {
                     panic!("a 300 has exactly one ALTERNATE-SERVER, not {alternates:?}")
                 };
                 self.challenge = Some(reply.challenge());
-                Way::Go(alternate.0)
+                Ok(Way::Go(alternate.0))
             }
-            Some(code) => panic!("a newcomer was refused with {code}"),
+            Some(code) => Err(code),
         }
     }
 

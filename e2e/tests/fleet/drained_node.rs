@@ -26,13 +26,13 @@ fn is_left_alone_until_it_is_undrained() {
     balancer.sends_to(&[NODE]);
     let is_sent_to_it = || {
         let way = Newcomer::new(&network.bob, &balancer, Family::V4, "newcomer").ask();
-        let Way::Go(there) = way else { panic!("a newcomer was served in place") };
+        let Ok(Way::Go(there)) = way else { panic!("a newcomer was served in place") };
         region.node_at(there.ip()) == Some(NODE)
     };
     eventually_true(SOON, "somebody to be sent to the node", is_sent_to_it);
 
     calls_notice_nothing(&region, &mut fleet, |fleet| {
-        fleet.command(OTHER, &["drain", &node_name(NODE)]);
+        fleet.command(OTHER, &["drain", &node_name(NODE)]).expect("it is an operator's");
         let sent_to_it = (0..NEWCOMERS).filter(|_| is_sent_to_it()).count();
         assert_eq!(sent_to_it, 0, "clients were sent to a node that drains");
         let (status, text) = fleet.nodes[NODE].readiness();
@@ -43,7 +43,7 @@ fn is_left_alone_until_it_is_undrained() {
             pion::run(&network.bob, address, Transport::Udp, peer, &credential, &fleet.authority());
         assert_eq!(came_back, pion::MESSAGES, "who cannot go elsewhere is served");
 
-        fleet.command(OTHER, &["undrain", &node_name(NODE)]);
+        fleet.command(OTHER, &["undrain", &node_name(NODE)]).expect("it is an operator's");
         eventually_true(SOON, "somebody to be sent to the node again", is_sent_to_it);
     });
 }

@@ -23,7 +23,7 @@ fn a_newcomer_is_served_at_the_node_that_it_is_sent_to() {
         for family in [Family::V4, Family::V6] {
             for _ in 0..NEWCOMERS {
                 let mut newcomer = Newcomer::new(&region.network.alice, &balancer, family, "newcomer");
-                let Way::Go(there) = newcomer.ask() else {
+                let Ok(Way::Go(there)) = newcomer.ask() else {
                     panic!("{spread:?}, {source:?}: served in place")
                 };
                 assert!(region.hosts().any(|host| host.address(family) == there.ip()), "{there}");

@@ -8,7 +8,7 @@ use edgerelay_e2e::network::Family;
 use edgerelay_e2e::transport::Transport;
 use edgerelay_e2e::video_call::VideoCall;
 use edgerelay_e2e::wire::Wire;
-use edgerelay_e2e::{libdatachannel, libnice, pion};
+use edgerelay_e2e::{libdatachannel, pion};
 
 use stun::attribute::ErrorCode;
 use stun::{AttributeType, Class, Message, Method};
@@ -46,9 +46,6 @@ fn are_told_by_their_requests() {
     let libdatachannel = manners(&|| {
         libdatachannel::meet([alice, bob], address, &credential);
     });
-    let libnice = manners(&|| {
-        libnice::gather(alice, address, &credential);
-    });
     let uclient = manners(&|| {
         let login = Login::LongTerm(credential.clone());
         let (transport, method) = (Transport::Udp, Relaying::Channels);
@@ -65,7 +62,6 @@ fn are_told_by_their_requests() {
     let stays = |first: &str, second: &str| Manners::new(first, second, false);
     assert_eq!(chromium, follows("R", "R U REALM NONCE M"));
     assert_eq!(libdatachannel, follows("L=600 R SOFTWARE F", "L=600 R SOFTWARE U REALM NONCE M F"));
-    assert_eq!(libnice, follows("SOFTWARE R", "SOFTWARE R REALM NONCE U M"));
     assert_eq!(uclient, follows("R L=777 FAMILY F", "R L=777 FAMILY U NONCE REALM M F"));
     assert_eq!(pion, stays("R F", "R U REALM NONCE M F"));
     assert_eq!(aioice, stays("L=600 R", "L=600 R U NONCE REALM M F"));
@@ -95,7 +91,9 @@ impl Manners {
 
 /// The attributes in order, in the letters of the table.
 fn shape(message: &Message<'_>) -> String {
-    let letters = message.attributes().map(|attribute| match attribute.kind {
+    // coturn's client asks for an even port now and then.
+    let attributes = message.attributes().filter(|attribute| attribute.kind != AttributeType::EVEN_PORT);
+    let letters = attributes.map(|attribute| match attribute.kind {
         AttributeType::REQUESTED_TRANSPORT => "R".to_owned(),
         AttributeType::USERNAME => "U".to_owned(),
         AttributeType::MESSAGE_INTEGRITY => "M".to_owned(),

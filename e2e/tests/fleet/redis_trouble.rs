@@ -1,6 +1,6 @@
 //! What becomes of Redis is nothing to calls, and newcomers are sent to nodes and served there all the same.
 
-use edgerelay_e2e::fleet::{Balancer, Fleet, NODES, Region, Source, Spread};
+use edgerelay_e2e::fleet::{Balancer, Fleet, NAME, NODES, Region, Source, Spread, node_name};
 use testbed::{Redis, eventually_true};
 
 use crate::scene::{SOON, calls_notice_nothing, newcomers_are_served};
@@ -25,10 +25,10 @@ fn flushed() {
     let balancer = Balancer::new(&region, Spread::EachDatagram, Source::Kept);
     calls_notice_nothing(&region, &mut fleet, |fleet| {
         for _ in 0..TIMES {
-            let before = kinds_of_keys(&fleet.redis);
+            all_is_published(&fleet.redis);
             fleet.redis.cli(&["FLUSHALL"]);
             newcomers_are_served(&region, &balancer);
-            eventually_true(SOON, "all to be there again", || kinds_of_keys(&fleet.redis) == before);
+            all_is_published(&fleet.redis);
             fleet.await_whole();
         }
     });
@@ -41,13 +41,13 @@ fn comes_and_goes(goes: impl Fn(&mut Redis), comes: impl Fn(&mut Redis)) {
     let balancer = Balancer::new(&region, Spread::EachDatagram, Source::Kept);
     calls_notice_nothing(&region, &mut fleet, |fleet| {
         for _ in 0..TIMES {
-            let before = kinds_of_keys(&fleet.redis);
+            all_is_published(&fleet.redis);
             goes(&mut fleet.redis);
             fleet.await_degraded();
             newcomers_are_served(&region, &balancer);
             comes(&mut fleet.redis);
             fleet.await_whole();
-            eventually_true(SOON, "all to be there again", || kinds_of_keys(&fleet.redis) == before);
+            all_is_published(&fleet.redis);
             newcomers_are_served(&region, &balancer);
         }
     });
@@ -56,10 +56,13 @@ fn comes_and_goes(goes: impl Fn(&mut Redis), comes: impl Fn(&mut Redis)) {
     assert!(connections <= 2 * NODES, "{connections} connections of {NODES} nodes");
 }
 
-/// The names of all keys but those of users, who come and go.
-fn kinds_of_keys(redis: &Redis) -> Vec<String> {
-    let keys = redis.cli(&["--scan"]);
-    let mut keys: Vec<_> = keys.lines().filter(|key| !key.contains("quota:")).map(str::to_owned).collect();
-    keys.sort_unstable();
-    keys
+/// Waits until all that belongs to the fleet and to the calls of the first node is there.
+fn all_is_published(redis: &Redis) {
+    let nodes = (0..NODES).map(|node| format!("node:{}", node_name(node)));
+    let others = ["load:v4", "load:v6", "secrets", "nonces"].map(str::to_owned);
+    let wanted: Vec<_> = nodes.chain(others).chain([format!("calls:{}", node_name(0))]).collect();
+    eventually_true(SOON, "all to be there again", || {
+        let keys = redis.cli(&["--scan"]);
+        wanted.iter().all(|what| keys.lines().any(|key| key == format!("{NAME}:{what}")))
+    });
 }

@@ -42,8 +42,7 @@ pub(crate) fn during_calls<'r, T>(
 pub(crate) fn newcomers_are_served(region: &Region, balancer: &Balancer<'_>) {
     for _ in 0..10 {
         let mut newcomer = Newcomer::new(&region.network.bob, balancer, Family::V4, "newcomer");
-        let way = newcomer.ask();
-        let Way::Go(there) = way else { panic!("a newcomer was served in place") };
+        let Ok(Way::Go(there)) = newcomer.ask() else { panic!("a newcomer was served in place") };
         let mut client = newcomer.go_to(there).expect("who is sent somewhere is served there");
         client.refresh(0).expect("a client may end its allocation");
     }

@@ -19,7 +19,8 @@ fn are_spread_over_the_nodes() {
     let alice = &region.network.alice;
     // All of them ask one node.
     let balancer = Balancer::new(&region, Spread::EachClient, Source::Kept);
-    let way = |user: &str| Newcomer::new(alice, &balancer, Family::V4, user).ask();
+    let way =
+        |user: &str| Newcomer::new(alice, &balancer, Family::V4, user).ask().expect("it has a credential");
     let begun = Instant::now();
     let ways: Vec<Way> = thread::scope(|scope| {
         let group = |name: usize| (0..CLIENTS / THREADS).map(move |_| way(&format!("user {name}")));
