@@ -13,7 +13,7 @@ fn call(fleet: &Fleet, at: usize, user: &str) -> Client<UdpSocket> {
     let part = |name: &str| told[name].as_str().unwrap().to_owned();
     let wire = datagram_socket("127.0.0.1:0");
     wire.connect(fleet.relays[at].daemon.address("udp")).unwrap();
-    let mut client = Client::of(Credential::new(&part("username"), &part("password")), wire);
+    let mut client = Client::of(Credential::new(part("username"), part("password")), wire);
     client.allocate();
     client
 }
