@@ -147,8 +147,10 @@ fn a_node_with_another_fleet_key_learns_nothing() {
     config.fleet_key = Secret::new("another key of at least thirty-two bytes");
     let stranger = Node::start(&config);
     eventually_true(SOON, "the value to be refused", || rejected(&stranger, "secrets") > 0);
-    assert!(!stranger.takes().contains(&signed));
-    assert_eq!(node.signs(), Some(signed));
+    assert!(stranger.linked.tally.degraded().unwrap().contains("cluster.fleet_key_file"));
+    // It writes nothing over, so that the fleet has nothing to put right.
+    assert!(stranger.takes().is_empty());
+    assert_eq!((node.signs(), rejected(&node, "secrets")), (Some(signed), 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Looks at the fleet's keys in Redis, and publishes what is to be there.
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 use tokio::sync::watch;
@@ -17,6 +17,8 @@ use crate::config;
 
 /// How often it looks. Messages could be missed; this cannot.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long nothing more is said of values that are not the fleet's.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Whose these values are: not one node's.
 const OWNER: &str = "fleet";
 
@@ -35,6 +37,8 @@ struct Kind {
     member: Member,
     /// The value that was rejected last, so that each is counted once.
     rejected: Vec<u8>,
+    /// When the log was told of one.
+    told: Option<Instant>,
 }
 
 /// What keeps the keys of the fleet.
@@ -74,6 +78,7 @@ impl Keyrings {
             name: self.link.key(what),
             member: Member::new(ring, lives),
             rejected: Vec::new(),
+            told: None,
         };
         let Rings { secrets, nonces } = known.rings;
         let mut kinds = [kind("secrets", secrets, lives.secrets), kind("nonces", nonces, lives.nonces)];
@@ -134,26 +139,41 @@ impl Kind {
 
     fn open(&mut self, raw: &[u8], seal: &Seal, tally: &Tally) -> Found {
         if raw.is_empty() {
+            tally.trouble(self.what, None);
             return Found::Nothing;
         }
         let ring = raw.split_first_chunk().and_then(|(generation, sealed)| {
             let generation = u64::from_be_bytes(*generation);
             Ring::from_bytes(generation, &seal.open(&self.name, OWNER, generation, sealed)?)
         });
-        if ring.is_none() {
-            self.reject(raw, tally);
+        match ring {
+            Some(ring) => {
+                tally.trouble(self.what, None);
+                Found::Ring(ring)
+            }
+            None => {
+                self.reject(raw, tally);
+                Found::Foreign
+            }
         }
-        ring.map_or(Found::Nothing, Found::Ring)
     }
 
+    /// Counts each value once, and tells of it as long as it is there. Nodes with another fleet key write one after the
+    /// other, so that a log line for each would be many.
     fn reject(&mut self, raw: &[u8], tally: &Tally) {
+        let why = format!(
+            "what is kept as {:?} in Redis was not sealed under this node's fleet key: see cluster.fleet_key_file, which \
+             has to be the same on all nodes, and who else can write there. Nodes that know the fleet's keys write it \
+             over; where none is left that does, remove it from Redis",
+            self.name
+        );
+        if self.told.is_none_or(|told| told.elapsed() >= SILENCE) {
+            tracing::warn!("cluster: {why}");
+            self.told = Some(Instant::now());
+        }
+        tally.trouble(self.what, Some(why));
         if self.rejected != raw {
             tally.rejected(self.what);
-            tracing::warn!(
-                "cluster: what is kept as {:?} in Redis was not sealed by this fleet; it is written over. See \
-                 cluster.fleet_key_file, which has to be the same on all nodes, and who else can write there",
-                self.name
-            );
             self.rejected = raw.to_vec();
         }
     }

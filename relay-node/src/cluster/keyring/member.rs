@@ -17,8 +17,10 @@ pub(super) struct Member {
 /// What is in Redis.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
-    /// Nothing, or nothing that the fleet sealed.
+    /// Nothing.
     Nothing,
+    /// What was not sealed under this node's fleet key: forged, or this node has the wrong one.
+    Foreign,
     /// The keys, as somebody published them.
     Ring(Ring),
 }
@@ -46,7 +48,9 @@ impl Member {
                 self.ring.is_due(now, self.lives).then(|| self.ring.with(key(), now, self.lives))
             }
             // Redis was emptied, or a value was forged: those who know publish again.
-            Found::Nothing if self.ring.is_alive(now, self.lives) => Some(self.ring.clone()),
+            Found::Nothing | Found::Foreign if self.ring.is_alive(now, self.lives) => Some(self.ring.clone()),
+            // Who knows nothing may be the one that is wrong.
+            Found::Foreign => None,
             Found::Nothing => {
                 let since = *self.waiting_since.get_or_insert(now);
                 let is_over = now.saturating_sub(since) >= WAIT_FOR_OTHERS;
@@ -103,6 +107,15 @@ mod tests {
         let ring = old_hand.saw(10_100, Found::Nothing, || [8; 32]).unwrap();
         assert_eq!(newcomer.saw(10_500, Found::Ring(ring), || [9; 32]), None);
         assert_eq!(newcomer.in_force(10_500).used.unwrap().key, [1; 32]);
+    }
+
+    #[test]
+    fn a_newcomer_writes_nothing_over_that_it_cannot_open_and_who_knows_does() {
+        let mut newcomer = newcomer();
+        for now in [10_000, 20_000, 1_000_000] {
+            assert_eq!(newcomer.saw(now, Found::Foreign, || [9; 32]), None);
+        }
+        assert!(old_hand().saw(10_000, Found::Foreign, || [9; 32]).is_some());
     }
 
     #[test]
