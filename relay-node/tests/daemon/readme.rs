@@ -105,7 +105,10 @@ fn every_command_works_as_it_stands() {
     }
     // What a test of one layer cannot run: builds, the whole of the tests, and changes of the machine.
     let programs: Vec<_> = elsewhere.iter().map(|command| command.split(' ').nth(1).unwrap()).collect();
-    assert_eq!(programs, ["apt-get", "run", "install", "e2e/test", "run", "run", "nft", "nft", "sysctl"]);
+    assert_eq!(
+        programs,
+        ["apt-get", "run", "install", "run", "e2e/test", "run", "run", "nft", "nft", "sysctl"]
+    );
 }
 
 #[test]
